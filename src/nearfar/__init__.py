@@ -1,0 +1,50 @@
+"""nearfar trains embedding models on pairs that belong together, and proves that they got better.
+
+The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
+
+- ``train``, ``evaluate``, ``search``: the jobs, the same as the commands.
+- ``load``: read data; ``split``: make its missing splits; ``Dataset``: the tables.
+- ``load_model``: open an encoder by name.
+- ``objectives``: what training minimises; ``objectives.parse`` reads its text form.
+- ``RunConfig``: the settings of a run.
+- ``NearfarError`` and its four kinds: everything that nearfar raises on purpose.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_NAMES = {
+    "train": "nearfar.api:train",
+    "evaluate": "nearfar.api:evaluate",
+    "search": "nearfar.api:search",
+    "TrainResult": "nearfar.api:TrainResult",
+    "EvaluateResult": "nearfar.api:EvaluateResult",
+    "SearchHit": "nearfar.api:SearchHit",
+    "load": "nearfar.data.load:load",
+    "split": "nearfar.data.split:split",
+    "Dataset": "nearfar.data.tables:Dataset",
+    "DataOptions": "nearfar.config.data:DataOptions",
+    "RunConfig": "nearfar.config.run:RunConfig",
+    "load_model": "nearfar.encoders.load:load",
+    "objectives": "nearfar.objectives",
+    "NearfarError": "nearfar.errors:NearfarError",
+    "DataError": "nearfar.errors:DataError",
+    "ConfigError": "nearfar.errors:ConfigError",
+    "ShapeError": "nearfar.errors:ShapeError",
+    "ResourceError": "nearfar.errors:ResourceError",
+}
+
+__version__ = "0.1.0"
+__all__ = ["__version__", *_NAMES]  # strings, built from the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'nearfar' has no attribute {name!r}")
+    module, _, attribute = _NAMES[name].partition(":")
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

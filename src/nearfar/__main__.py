@@ -1,0 +1,5 @@
+"""``python -m nearfar``: the command line."""
+
+from nearfar.cli.main import run
+
+run()

@@ -1,0 +1,224 @@
+"""The jobs as functions: train, evaluate, search. The command line is a thin shell over these.
+
+PyTorch is imported inside, after everything that can be checked without it: a wrong path or setting answers at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfar.config.read import override, read_config, write_yaml
+from nearfar.config.run import RunConfig
+from nearfar.console import default_sink
+from nearfar.data.load import load as load_data
+from nearfar.data.split import split as split_data
+from nearfar.data.tables import DEV, Dataset
+from nearfar.encoders.locate import Located, locate
+from nearfar.errors import ConfigError
+from nearfar.events import Message, Sink
+from nearfar.training.folder import FINISHED, check_new, check_run, open_run, read_run
+
+Settings = RunConfig | Path | str | None
+"""A configuration, or a YAML file that holds one, or None for the defaults."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gave.
+
+    Attributes:
+        folder: the run folder; the tuned model is in ``model`` inside it, the page is ``report.html``.
+        scores: what ``evaluation/scores.json`` holds: means, intervals, comparisons.
+    """
+
+    folder: Path
+    scores: dict[str, Any]
+
+    @property
+    def model(self) -> Path:
+        """The tuned model: opens with ``SentenceTransformer(path)``."""
+        return self.folder / "model"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the evidence."""
+        return self.folder / "report.html"
+
+    def difference(self, measure: str | None = None, treatment: str = "tuned", control: str = "base") -> dict[str, Any]:
+        """One comparison: mean difference, interval, p-value; the first measure unless one is named.
+
+        Raises:
+            ConfigError: when it was not made.
+        """
+        for comparison in self.scores["comparisons"]:
+            if (comparison["treatment"], comparison["control"]) == (treatment, control) and measure in (
+                None,
+                comparison["measure"],
+            ):
+                return dict(comparison)
+        raise ConfigError(f"There is no comparison of {treatment} with {control} by {measure}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchHit:
+    """One document that a search found: its id, its text and its score."""
+
+    id: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """What an evaluation gave: the content of ``scores.json``, and the folder it was written to, if any."""
+
+    scores: dict[str, Any]
+    folder: Path | None = None
+
+
+def train(
+    data: Dataset | Path | str,
+    *,
+    model: Any,
+    out: Path | str,
+    config: Settings = None,
+    settings: Sequence[str] = (),
+    resume: bool = False,
+    sink: Sink | None = None,
+) -> TrainResult:
+    """Tune a model on data and measure what that gave.
+
+    Args:
+        data: a path, a hub name, or tables.
+        model: a name as in ``nearfar.encoders.locate``, or a trainable encoder of your own.
+        out: the run folder; must be new or empty unless ``resume``.
+        config: the settings.
+        settings: overrides, such as ``["training.epochs=1"]``.
+        resume: go on with the run that is in ``out``.
+        sink: takes events; None shows bars when a terminal is watching.
+
+    Raises:
+        NearfarError: for data, settings or folders that will not do; nothing was changed then.
+    """
+    options, out = _settings(config, settings), Path(out)
+    sink = sink if sink is not None else default_sink()
+    inputs = {"data": data.name if isinstance(data, Dataset) else str(data), "model": _name_of(model)}
+    located = locate(str(model)) if isinstance(model, str | Path) else None
+
+    check_run(out, write_yaml(options), inputs, resume)
+    dataset = split_data(data if isinstance(data, Dataset) else load_data(data, options.data, sink), options.data)
+    if DEV not in dataset.qrels:
+        raise ConfigError("Training needs a dev split to watch: set data.dev above 0, or give the data a dev split.")
+    for note in dataset.facts.notes:
+        sink.emit(Message(text=note))
+
+    from nearfar.objectives.catalogue import parse
+
+    parse(options.objective)
+    folder = open_run(out, write_yaml(options), inputs, resume)
+    if folder.read_record().get("state") == FINISHED:
+        return TrainResult(out, folder.read_scores())
+    from nearfar.training.job import train_run
+
+    encoder = model if located is None else _open(located, options)
+    return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, sink))
+
+
+def evaluate(
+    model: Any,
+    data: Dataset | Path | str,
+    *,
+    split: str | None = None,
+    out: Path | str | None = None,
+    config: Settings = None,
+    settings: Sequence[str] = (),
+    sink: Sink | None = None,
+) -> EvaluateResult:
+    """Measure how well a model finds the relevant documents.
+
+    Args:
+        model: a name as in ``nearfar.encoders.locate``, ``bm25``, or an encoder.
+        data: a path, a hub name, or tables.
+        split: which queries; None takes test, else dev, else all.
+        out: a new folder for scores.json, per_query.parquet and the TREC run file; None writes nothing.
+        config: the settings; ``data``, ``model`` and ``evaluation`` count.
+        settings: overrides, such as ``["evaluation.depth=1000"]``.
+        sink: takes events.
+
+    Raises:
+        NearfarError: for data, settings or folders that will not do.
+    """
+    options = _settings(config, settings)
+    sink = sink if sink is not None else default_sink()
+    named = isinstance(model, str | Path)
+    located = locate(str(model)) if named and str(model) != "bm25" else None
+    folder = check_new(Path(out)) if out is not None else None
+    dataset = data if isinstance(data, Dataset) else load_data(data, options.data, sink)
+
+    from nearfar.evaluation.evaluate import Task, evaluate_bm25, evaluate_encoder, summary, write_results
+
+    task = Task.of(dataset, split, options.evaluation)
+    if named and located is None:
+        measured = evaluate_bm25(task, sink)
+    else:
+        encoder = model if located is None else _open(located, options)
+        measured = evaluate_encoder(encoder, task, sink)
+    systems = {_name_of(model): measured}
+    scores = summary(systems, ()) if folder is None else write_results(folder, systems, ())
+    return EvaluateResult(scores, folder)
+
+
+def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None) -> dict[str, list[SearchHit]]:
+    """Search the documents of a run, with the base and the tuned model: ``{"base": [...], "tuned": [...]}``.
+
+    Raises:
+        ConfigError: when there is no finished run in ``run``, or the query is empty.
+    """
+    folder = read_run(Path(run))
+    if not query.strip():
+        raise ConfigError("The query is empty: give some words to search for.")
+    if k < 1:
+        raise ConfigError(f"k must be at least 1, got {k}.")
+    sink = sink if sink is not None else default_sink()
+    record, options = folder.read_record(), read_config(folder.config)
+    if not folder.model.is_dir():
+        raise ConfigError(
+            f"The run in {folder.path} has not trained to the end. Go on with it: nearfar train --resume."
+        )
+    dataset = split_data(load_data(record["data"], options.data, sink), options.data)
+
+    from nearfar.training.search import search_run
+
+    texts = dataset.documents
+    return {
+        system: [
+            SearchHit(id=texts.id(int(row)), text=texts.text(int(row)), score=float(score))
+            for row, score in zip(hits.documents[0], hits.scores[0], strict=True)
+        ]
+        for system, hits in search_run(folder, dataset, options, query, k).items()
+    }
+
+
+def _settings(config: Settings, overrides: Sequence[str]) -> RunConfig:
+    return override(config, overrides) if isinstance(config, RunConfig) else read_config(config, overrides)
+
+
+def _name_of(model: Any) -> str:
+    return str(model) if isinstance(model, str | Path) else type(model).__name__
+
+
+def _open(located: Located, options: RunConfig) -> Any:
+    from nearfar.encoders.load import load
+    from nearfar.engine.embed import resolve_precision
+
+    encoder = load(
+        located,
+        prompts=options.model.prompts,
+        max_length=options.model.max_length,
+        similarity=options.model.similarity,
+        device=options.model.device,
+        seed=options.training.seed,
+    )
+    encoder.precision = resolve_precision(options.evaluation.precision, encoder.device)
+    return encoder

@@ -1,0 +1,1 @@
+"""Which pairs form a step, and who belongs to whom in it."""

@@ -1,0 +1,80 @@
+"""The relation of a step: every known positive of its queries among its documents, not only the sampled pair."""
+
+import numpy as np
+import torch
+from jaxtyping import Int, Int32, Int64
+
+from nearfar.data.tables import Dataset, Qrels
+from nearfar.types import Origin, Relation
+
+Rows = Int32[np.ndarray, " row"] | Int64[np.ndarray, " row"]
+
+
+class Judgements:
+    """What a split says about each query, laid out for look-up. Knows nothing of the other splits.
+
+    Args:
+        dataset: the tables.
+        split: whose judgements may shape training.
+    """
+
+    def __init__(self, dataset: Dataset, split: str) -> None:
+        self._qrels: Qrels = dataset.qrels[split]
+        self._starts = np.searchsorted(self._qrels.query, np.arange(len(dataset.queries) + 1))
+        self._nodes = dataset.nodes
+        self._query_ids, self._document_ids = dataset.identities
+        self._positive_from = dataset.positive_from
+
+    def relation(self, queries: Rows, documents: Rows, hard: Int64[np.ndarray, " hard"] | None = None) -> Relation:
+        """Who belongs to whom among distinct ``queries`` (anchors) and distinct ``documents`` (candidates).
+
+        Args:
+            queries: rows of the query table.
+            documents: rows of the document table.
+            hard: positions in ``documents`` that were added as hard negatives.
+        """
+        anchors, entries = self._entries(queries)
+        nodes = self._qrels.node[entries]
+        # Several documents may share a node, so each judgement joins a run of candidates sorted by node.
+        order = np.argsort(self._nodes[documents], kind="stable")
+        present = self._nodes[documents][order]
+        first, last = np.searchsorted(present, nodes, "left"), np.searchsorted(present, nodes, "right")
+        count = last - first
+        columns = order[np.repeat(first, count) + _within(count)]
+        origins = np.full(len(documents), Origin.IN_BATCH.value, dtype=np.int64)
+        if hard is not None:
+            origins[hard] = Origin.HARD.value
+        none = torch.zeros(0, dtype=torch.int64)
+        return Relation(
+            anchor_ids=torch.from_numpy(self._query_ids[queries]),
+            candidate_ids=torch.from_numpy(self._document_ids[documents]),
+            rows=torch.from_numpy(np.repeat(anchors, count)),
+            columns=torch.from_numpy(columns.astype(np.int64)),
+            grades=torch.from_numpy(np.repeat(self._qrels.grade[entries], count)),
+            origins=torch.from_numpy(origins),
+            ignored_rows=none,
+            ignored_columns=none,
+            positive_from=self._positive_from,
+        )
+
+    def negatives(self, query: int) -> Int32[np.ndarray, " node"]:
+        """The nodes that were judged and found not relevant to one query."""
+        entries = slice(self._starts[query], self._starts[query + 1])
+        negatives: Int32[np.ndarray, " node"] = self._qrels.node[entries][
+            self._qrels.grade[entries] < self._positive_from
+        ]
+        return negatives
+
+    def _entries(self, queries: Rows) -> tuple[Int64[np.ndarray, " entry"], Int64[np.ndarray, " entry"]]:
+        """For each judgement of ``queries``: the position of its query, and its own position in the qrels."""
+        start, stop = self._starts[queries], self._starts[queries.astype(np.int64) + 1]
+        count = stop - start
+        anchors = np.repeat(np.arange(len(queries)), count)
+        return anchors, np.repeat(start, count) + _within(count)
+
+
+def _within(count: Int[np.ndarray, " run"]) -> Int64[np.ndarray, " item"]:
+    """``0, 1, .., c - 1`` for each run of length ``c``, one run after the other."""
+    ends = np.cumsum(count, dtype=np.int64)
+    within: Int64[np.ndarray, " item"] = np.arange(int(count.sum()), dtype=np.int64) - np.repeat(ends - count, count)
+    return within

@@ -1,0 +1,30 @@
+"""``nearfar evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfar.cli.arguments import Config, Data, Settings
+
+NAME = "evaluate"
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model as in train --model, a run folder, or bm25.")],
+    data: Data,
+    split: Annotated[str | None, typer.Option("--split", help="Which queries: test, else dev, else all.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A new folder for scores, per-query values and the TREC run.")
+    ] = None,
+    config: Config = None,
+    settings: Settings = None,
+) -> None:
+    """Measure how well a model finds the relevant documents."""
+    from nearfar import api
+    from nearfar.cli.tables import print_scores
+
+    result = api.evaluate(model, data, split=split, out=out, config=config, settings=settings or ())
+    print_scores(result.scores)
+    if result.folder is not None:
+        typer.echo(f"written to {result.folder}")

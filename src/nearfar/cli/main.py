@@ -1,0 +1,75 @@
+"""The command line. Each command is a thin file over the function of the same name.
+
+Nothing heavy is imported until a command needs it, so that help and mistakes answer at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nearfar.cli import config, demo, evaluate, report, search, train
+
+app = typer.Typer(
+    name="nearfar",
+    help="Train embedding models on your own data, and prove that they got better.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for module in (train, evaluate, search, report, config, demo):
+    app.command(name=module.NAME)(module.command)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error as well.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Train embedding models on your own data, and prove that they got better."""
+    if version:
+        from nearfar import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run a command line and leave: exit code 0, or 2 with one message on the error stream."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    from nearfar.errors import NearfarError, did_you_mean
+
+    try:
+        outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
+    except NearfarError as error:
+        _explain(str(error), arguments)
+    except KeyboardInterrupt:
+        _explain("Stopped. A training run goes on when the same command is given with --resume.", arguments)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not one of the parser's own
+            raise
+        message = error.format_message()
+        known = [command.name for command in app.registered_commands if command.name]
+        unknown = next((word for word in arguments if not word.startswith("-")), "")
+        hint = did_you_mean(unknown, known) if message.startswith("No such command") and "?" not in message else ""
+        _explain(f"{message}{hint} See: nearfar --help", arguments)
+    else:
+        return outcome if isinstance(outcome, int) else 0
+    return 2
+
+
+def _explain(message: str, arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(f"nearfar: {message}\n")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,125 @@
+"""Components that are their own configuration: a frozen dataclass that prints as text and loads from it.
+
+``str(InfoNCE(temperature=0.05))`` is ``InfoNCE(temperature=0.05)``, and parsing that text gives an equal object.
+The text is one call with keyword arguments; a value is a number, a string (quoted or a bare word), true, false,
+none, a list, or another component. Nothing is evaluated: the text is read as a syntax tree.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar
+
+from nearfar.errors import ConfigError, did_you_mean
+
+_WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None}
+
+
+class Component:
+    """Base of frozen, keyword-only dataclasses with a text form.
+
+    The first field is always printed, the others where they differ from their default.
+    """
+
+    def __str__(self) -> str:
+        shown = [
+            f"{field.name}={_print(getattr(self, field.name))}"
+            for place, field in enumerate(_fields(type(self)))
+            if place == 0 or getattr(self, field.name) != _default(field)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+Parsed = TypeVar("Parsed", bound=Component)
+
+
+def parse_component(text: str, known: Mapping[str, type[Parsed]], kind: str) -> Parsed:
+    """Build the component that ``text`` names.
+
+    Args:
+        text: ``Name`` or ``Name(field=value, ...)``.
+        known: the classes by name.
+        kind: what they are, for messages, such as ``objective``.
+
+    Raises:
+        ConfigError: when the text is not a call, or a name or a field is unknown (with the nearest one).
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(
+            f"Cannot read the {kind} {text!r}. Write it as Name(field=value, ...), such as {_example(known)}."
+        ) from error
+    built = _build(tree, text, known, kind)
+    if not isinstance(built, Component):
+        raise ConfigError(f"Expected the name of an {kind} in {text!r}, such as {_example(known)}.")
+    return built  # type: ignore[return-value]  # a member of known
+
+
+def require(condition: bool, component: Component, field: str, expected: str) -> None:
+    """Raise the one sentence in which every component refuses a value."""
+    if not condition:
+        raise ConfigError(f"{type(component).__name__}: {field} must be {expected}, got {getattr(component, field)!r}.")
+
+
+def _build(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind: str) -> object:
+    if isinstance(node, ast.Name):
+        if node.id.lower() in _WORDS:
+            return _WORDS[node.id.lower()]
+        return known[node.id]() if node.id in known else _unknown(node.id, known, kind)
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise ConfigError(f"Cannot read the {kind} {text!r}. Write it as {_example(known)}.")
+    name = node.func.id
+    if name not in known:
+        _unknown(name, known, kind)
+    if node.args:
+        raise ConfigError(f"{name}: give every value by name, such as {_example(known)}; got {text!r}.")
+    names = [field.name for field in _fields(known[name])]
+    values: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg not in names:
+            given = keyword.arg or "**"
+            raise ConfigError(
+                f"{name} has no field {given!r}.{did_you_mean(given, names)} Its fields are: {', '.join(names)}."
+            )
+        values[keyword.arg] = _value(keyword.value, text, known, kind)
+    return known[name](**values)
+
+
+def _value(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind: str) -> object:
+    if isinstance(node, ast.Name) and node.id not in known:
+        return _WORDS.get(node.id.lower(), node.id)
+    if isinstance(node, ast.Name | ast.Call):
+        return _build(node, text, known, kind)
+    if isinstance(node, ast.List | ast.Tuple):
+        return tuple(_value(item, text, known, kind) for item in node.elts)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise ConfigError(f"Cannot read the value {ast.unparse(node)!r} in {text!r}.") from error
+
+
+def _unknown(name: str, known: Mapping[str, type[Component]], kind: str) -> object:
+    raise ConfigError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}.")
+
+
+def _example(known: Mapping[str, type[Component]]) -> str:
+    return str(next(iter(known.values()))()) if known else "Name(field=value)"
+
+
+def _print(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if value.isidentifier() and value.lower() not in _WORDS else repr(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_print(item) for item in value) + "]"
+    return str(value)
+
+
+def _fields(component: type[Component]) -> tuple[Field[Any], ...]:
+    return fields(component)  # type: ignore[arg-type]  # every subclass is a dataclass
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default_factory() if field.default_factory is not MISSING else field.default

@@ -1,0 +1,57 @@
+"""Which texts share a forward pass: sorted by length and cut under a budget of padded tokens.
+
+Padding costs what real tokens cost. Texts of one length need none, so the texts of a step are sorted before they are
+cut. The loss does not see the order: embeddings are scattered back before anything is compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from nearfar.encoders.protocol import Features, Role, TorchEncoder
+from nearfar.errors import ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class MicroBatch:
+    """Texts that share a forward pass.
+
+    Attributes:
+        places: where their embeddings belong among the texts of the step.
+        features: the input of the encoder.
+    """
+
+    places: Int64[np.ndarray, " text"]
+    features: Features
+
+
+def cut(lengths: Sequence[int], budget: int) -> list[Int64[np.ndarray, " text"]]:
+    """Split texts into groups whose padded size, longest times count, stays within ``budget`` tokens.
+
+    Texts are sorted by length, ties by place, so the result is the same for the same lengths. A text longer than the
+    budget goes alone.
+
+    Raises:
+        ConfigError: when the budget is below 1.
+    """
+    if budget < 1:
+        raise ConfigError(f"A token budget must be at least 1, got {budget}.")
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    groups: list[list[int]] = []
+    for place in order.tolist():
+        # Ascending lengths: the text at hand is the longest of its group.
+        if groups and (len(groups[-1]) + 1) * max(lengths[place], 1) <= budget:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return [np.asarray(group, dtype=np.int64) for group in groups]
+
+
+def prepare(encoder: TorchEncoder, texts: Sequence[str], role: Role, budget: int) -> list[MicroBatch]:
+    """The micro-batches of ``texts``, tokenised and padded each to its own longest text."""
+    return [
+        MicroBatch(places, encoder.features([texts[place] for place in places], role))
+        for places in cut(encoder.lengths(texts, role), budget)
+    ]

@@ -1,0 +1,83 @@
+"""One training step as a module: texts in, loss out.
+
+The encoder and the objective are its children, so whatever either of them trains or remembers is in the optimiser and
+in every checkpoint, and a data-parallel wrapper sees one forward.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from nearfar.encoders.protocol import Role, TorchEncoder
+from nearfar.engine.embed import embed
+from nearfar.engine.microbatch import MicroBatch, prepare
+from nearfar.objectives.catalogue import Objective
+from nearfar.types import Batch, Relation
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StepInput:
+    """A batch that is ready for the encoder.
+
+    Attributes:
+        micro_batches: the distinct texts of the step, prepared.
+        anchors: where each anchor stands among the embedded texts.
+        candidates: where each candidate stands among them.
+        relation: who belongs to whom.
+    """
+
+    micro_batches: list[MicroBatch]
+    anchors: Int64[np.ndarray, " anchor"]
+    candidates: Int64[np.ndarray, " candidate"]
+    relation: Relation
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "StepInput":
+        """The same input with its relation on ``device``; features move when they are embedded."""
+        return replace(self, relation=self.relation.to(device))
+
+
+def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
+    """Tokenise the texts of a batch, each distinct one once, and cut them into micro-batches."""
+    texts_by_way: dict[Hashable, dict[str, int]] = {}
+    role_of_way: dict[Hashable, Role] = {}
+    local = {}
+    for role, texts in ((Role.QUERY, batch.anchors), (Role.DOCUMENT, batch.candidates)):
+        way = encoder.way(role)
+        role_of_way.setdefault(way, role)
+        places = texts_by_way.setdefault(way, {})
+        local[role] = (way, [places.setdefault(text, len(places)) for text in texts])
+    offsets, micro_batches, total = {}, [], 0
+    for way, places in texts_by_way.items():
+        offsets[way] = total
+        for group in prepare(encoder, list(places), role_of_way[way], budget):
+            micro_batches.append(MicroBatch(group.places + total, group.features))
+        total += len(places)
+    anchors, candidates = (_shifted(local[role], offsets) for role in (Role.QUERY, Role.DOCUMENT))
+    return StepInput(micro_batches=micro_batches, anchors=anchors, candidates=candidates, relation=batch.relation)
+
+
+class Step(nn.Module):
+    """Embeds the texts of a step and applies the objective."""
+
+    def __init__(self, encoder: TorchEncoder, objective: Objective, precision: str = "float32") -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objective = objective
+        self.precision = precision
+
+    def forward(self, step: StepInput) -> Float[Tensor, ""]:
+        """The loss of the step, with gradient."""
+        device = self.encoder.device
+        vectors = embed(self.encoder, step.micro_batches, self.precision, device)
+        anchors = vectors[torch.from_numpy(step.anchors).to(device)]
+        candidates = vectors[torch.from_numpy(step.candidates).to(device)]
+        return self.objective(anchors, candidates, step.relation.to(device))
+
+
+def _shifted(local: tuple[Hashable, list[int]], offsets: Mapping[Hashable, int]) -> Int64[np.ndarray, " text"]:
+    way, places = local
+    return np.asarray(places, dtype=np.int64) + offsets[way]

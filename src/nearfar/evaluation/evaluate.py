@@ -1,0 +1,168 @@
+"""How well systems find the relevant documents of a split: per query first, means and intervals on top."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfar.config.run import EvaluationOptions
+from nearfar.data.tables import DEV, TEST, UNSPLIT, Dataset
+from nearfar.encoders.protocol import Encoder
+from nearfar.errors import ConfigError, DataError, did_you_mean
+from nearfar.evaluation.measures import PerQuery, mean_scores, parse_measures, per_query
+from nearfar.evaluation.results import write_per_query, write_run
+from nearfar.evaluation.retrieve import Corpus, Found, retrieve, retrieve_bm25
+from nearfar.events import Silent, Sink
+from nearfar.files import write_json
+from nearfar.statistics.paired import Difference, compare, interval_of_mean
+
+BM25_NAME, BASE, TUNED = "bm25", "base", "tuned"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What is measured: the queries of a split, the corpus, and the measures.
+
+    Attributes:
+        dataset: the tables.
+        split: whose queries and judgements count.
+        queries: rows of the queries that have a relevant document.
+        corpus: what is searched.
+        options: measures, depth, intervals.
+        seed: of the resampling.
+    """
+
+    dataset: Dataset
+    split: str
+    queries: np.ndarray
+    corpus: Corpus
+    options: EvaluationOptions
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        split: str | None = None,
+        options: EvaluationOptions = EvaluationOptions(),
+        seed: int = 0,
+    ) -> "Task":
+        """The task of a split: ``test`` when there is one, else ``dev``, else all.
+
+        Raises:
+            ConfigError: when there is no such split, or a measure is unknown.
+            DataError: when no query of it has a relevant document.
+        """
+        parse_measures(options.measures)
+        if split is None:
+            split = next((name for name in (TEST, DEV, UNSPLIT) if name in dataset.qrels), dataset.splits[0])
+        if split not in dataset.qrels:
+            raise ConfigError(
+                f"{dataset.name} has no split {split!r}.{did_you_mean(split, dataset.splits)} "
+                f"Its splits: {', '.join(dataset.splits)}."
+            )
+        queries = dataset.query_rows(split)
+        if not len(queries):
+            raise DataError(f"No query of the split {split!r} of {dataset.name} has a relevant document.")
+        return cls(dataset=dataset, split=split, queries=queries, corpus=Corpus.of(dataset), options=options, seed=seed)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """What one system found, and how good that is.
+
+    Attributes:
+        task: what was measured.
+        found: the hits, and the vectors they came from.
+        scores: each measure of each query.
+    """
+
+    task: Task
+    found: Found
+    scores: PerQuery
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean of each measure."""
+        return mean_scores(self.scores)
+
+    def values(self, measure: str) -> np.ndarray:
+        """One measure of each query, in the order of ``task.queries``."""
+        values: np.ndarray = self.scores.values[:, self.scores.measures.index(measure)]
+        return values
+
+
+def evaluate_encoder(encoder: Encoder, task: Task, sink: Sink = Silent(), keep: Path | None = None) -> Evaluation:
+    """Measure an encoder; ``keep`` is a file that keeps, or already holds, its document vectors."""
+    return _measured(task, retrieve(encoder, task.corpus, task.queries, task.options.depth, sink, keep))
+
+
+def evaluate_bm25(task: Task, sink: Sink = Silent()) -> Evaluation:
+    """Measure BM25."""
+    return _measured(task, retrieve_bm25(task.corpus, task.queries, task.options.depth, sink))
+
+
+def differences(treatment: Evaluation, control: Evaluation) -> dict[str, Difference]:
+    """Treatment minus control by measure, paired over queries."""
+    options, seed = treatment.task.options, treatment.task.seed
+    return {
+        measure: compare(
+            treatment.values(measure),
+            control.values(measure),
+            confidence=options.confidence,
+            resamples=options.resamples,
+            draws=options.resamples,
+            seed=seed,
+        )
+        for measure in treatment.scores.measures
+    }
+
+
+def summary(systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Means, intervals and comparisons of systems as JSON; ``pairs`` lists (treatment, control)."""
+    task = next(iter(systems.values())).task
+    options = task.options
+
+    def interval(evaluation: Evaluation, measure: str) -> list[float]:
+        values = evaluation.values(measure)
+        found = interval_of_mean(values, confidence=options.confidence, resamples=options.resamples, seed=task.seed)
+        return [found.low, found.high]
+
+    return {
+        "split": task.split,
+        "queries": len(task.queries),
+        "documents": len(task.corpus.rows),
+        "confidence": options.confidence,
+        "systems": {name: evaluation.means for name, evaluation in systems.items()},
+        "intervals": {
+            name: {measure: interval(evaluation, measure) for measure in evaluation.scores.measures}
+            for name, evaluation in systems.items()
+        },
+        "comparisons": [
+            {"treatment": treatment, "control": control, "measure": measure, **difference.as_dict()}
+            for treatment, control in pairs
+            for measure, difference in differences(systems[treatment], systems[control]).items()
+        ],
+    }
+
+
+def write_results(folder: Path, systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Write scores.json, per_query.parquet and one TREC run file for each system; gives what scores.json holds."""
+    task = next(iter(systems.values())).task
+    written = summary(systems, pairs)
+    for name, evaluation in systems.items():
+        write_run(folder / f"{name}.trec.gz", evaluation.found.hits, task.queries, task.dataset, name)
+    write_per_query(
+        folder / "per_query.parquet", {name: it.scores for name, it in systems.items()}, task.dataset.queries
+    )
+    write_json(folder / "scores.json", written)
+    return written
+
+
+def _measured(task: Task, found: Found) -> Evaluation:
+    own = task.corpus.own_text(task.queries)
+    exclude = np.where(own >= 0, task.corpus.rows[own], -1)
+    scores = per_query(found.hits, task.queries, task.dataset, task.split, task.options.measures, exclude=exclude)
+    return Evaluation(task=task, found=found, scores=scores)

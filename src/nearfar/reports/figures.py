@@ -1,0 +1,239 @@
+"""The figures about scores and training: values of a run in, Plotly figures out."""
+
+import numpy as np
+from jaxtyping import Float64
+
+from nearfar.reports.canvas import SYMBOLS, Figure, Trace, axis, colour, hover_text, layout, line_at, note, rounded
+from nearfar.reports.contents import Curve, Scores
+from nearfar.reports.words import count, decimal, name_of, percent, signed, systems_in_order
+
+STEPS_DRAWN = 600
+
+
+def scores_figure(scores: Scores) -> Figure:
+    """A dot and its interval for each system, a row for each measure."""
+    measures, systems = scores.measures, systems_in_order(scores)
+    middle = (len(systems) - 1) / 2
+    data: list[Trace] = []
+    for place, system in enumerate(systems):
+        shown = [measure for measure in measures if measure in scores.systems[system]]
+        values = [scores.systems[system][measure] for measure in shown]
+        bounds = [scores.intervals.get(system, {}).get(m, (v, v)) for m, v in zip(shown, values, strict=True)]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name_of(system),
+                "x": rounded(values),
+                "y": [measures.index(measure) + 0.22 * (place - middle) for measure in shown],
+                "error_x": _error(values, bounds, colour(system)),
+                "marker": {"color": colour(system), "size": 10, "symbol": SYMBOLS.get(system, "cross")},
+                "text": [
+                    f"{hover_text(name_of(system))}, {hover_text(measure)}<br><b>{decimal(value)}</b> "
+                    f"({decimal(low)} to {decimal(high)})"
+                    for measure, value, (low, high) in zip(shown, values, bounds, strict=True)
+                ],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
+    rows = _measure_axis(measures)
+    return Figure(
+        name="scores",
+        title=f"Scores, with {percent(scores.level)} intervals",
+        description="Scores by measure. "
+        + " ".join(
+            f"{name_of(system)}: "
+            + ", ".join(f"{measure} {decimal(value)}" for measure, value in scores.systems[system].items())
+            + "."
+            for system in systems
+        ),
+        height=90 + 62 * len(measures),
+        data=data,
+        layout=layout(axis(rangemode="normal"), rows, showlegend=True),
+    )
+
+
+def differences_figure(scores: Scores) -> Figure | None:
+    """Tuned minus each other system, with intervals and a line at zero, or None without comparisons."""
+    controls = [system for system in systems_in_order(scores) if system != "tuned"]
+    measures = scores.measures
+    data: list[Trace] = []
+    words: list[str] = []
+    for control in reversed(controls):
+        found = [one for one in scores.comparisons if (one.treatment, one.control) == ("tuned", control)]
+        found = [one for one in found if one.measure in measures]
+        if not found:
+            continue
+        offset = 0.0 if control == "base" else 0.26
+        solid = control == "base"
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"minus {name_of(control) if control == 'bm25' else name_of(control).lower()}",
+                "x": rounded(one.mean for one in found),
+                "y": [measures.index(one.measure) + offset - 0.13 for one in found],
+                "error_x": _error([one.mean for one in found], [(one.low, one.high) for one in found], colour(control)),
+                "marker": {
+                    "color": colour(control) if solid else "@surface",
+                    "size": 10,
+                    "symbol": SYMBOLS.get(control, "cross"),
+                    "line": {"color": colour(control), "width": 2},
+                },
+                "text": [
+                    f"{hover_text(one.measure)}, tuned minus {hover_text(name_of(control))}<br><b>{signed(one.mean)}</b> "
+                    f"({signed(one.low)} to {signed(one.high)})"
+                    for one in found
+                ],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )
+        words += [f"Tuned minus {name_of(control)}, {one.measure}: {signed(one.mean)}." for one in found]
+    if not data:
+        return None
+    return Figure(
+        name="differences",
+        title="Tuned minus the other, paired by query",
+        description="Differences with intervals. " + " ".join(words),
+        height=90 + 62 * len(measures),
+        data=data,
+        layout=layout(
+            axis(tickformat="+.2~f"),
+            _measure_axis(measures),
+            showlegend=True,
+            shapes=[line_at(0, "vertical", color="@ink", width=1.5)],
+        ),
+    )
+
+
+def _error(values: list[float], bounds: list[tuple[float, float]], tint: str) -> Trace:
+    """Error bars from absolute bounds, which need not lie symmetrically."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": rounded(max(0.0, high - value) for value, (_, high) in zip(values, bounds, strict=True)),
+        "arrayminus": rounded(max(0.0, value - low) for value, (low, _) in zip(values, bounds, strict=True)),
+        "color": tint,
+        "thickness": 2,
+        "width": 0,
+    }
+
+
+def _measure_axis(measures: tuple[str, ...]) -> dict[str, object]:
+    """Measures as rows, the first on top."""
+    return axis(
+        tickvals=list(range(len(measures))),
+        ticktext=[hover_text(measure, 24) for measure in measures],
+        range=[len(measures) - 0.5, -0.5],
+        showgrid=False,
+        tickfont={"color": "@ink"},
+    )
+
+
+def gains_figure(differences: Float64[np.ndarray, " query"], measure: str) -> Figure:
+    """Every test query by what it gained, most first: above zero tuned was better, below zero base was."""
+    total = len(differences)
+    won, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    same = total - won - lost
+    shown = differences if total <= STEPS_DRAWN else differences[np.linspace(0, total - 1, STEPS_DRAWN).astype(int)]
+    share = 100 * (np.arange(len(shown)) + 0.5) / len(shown)
+    data: list[Trace] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": rounded(share, 3),
+            "y": rounded(np.clip(shown, *limits), 4),
+            "line": {"color": colour(system), "width": 1.5, "shape": "hvh"},
+            "fill": "tozeroy",
+            "fillcolor": colour(system, 0.32),
+            "hoverinfo": "skip",
+        }
+        for system, limits in (("tuned", (0, np.inf)), ("base", (-np.inf, 0)))
+    ]
+    reach = max(0.1, float(np.abs(differences).max(initial=0.0))) * 1.12
+    return Figure(
+        name="gains",
+        title=f"{measure} of each query: tuned minus base, sorted",
+        description=f"{count(won)} queries gained, {count(same)} stayed the same, {count(lost)} lost.",
+        height=320,
+        data=data,
+        layout=layout(
+            axis("queries", ticksuffix=" %", range=[0, 100], showgrid=False),
+            axis(range=[-reach, reach], tickformat="+.1~f"),
+            shapes=[line_at(0, "horizontal", color="@ink", width=1)],
+            annotations=[
+                note(f"<b>{count(won)}</b> gained", 1.5, reach * 0.96, xanchor="left", yanchor="top", font={"color": "@tuned", "size": 15}),
+                note(f"<b>{count(same)}</b> the same", 50, reach * 0.06, yanchor="bottom", font={"color": "@soft", "size": 15}),
+                note(f"<b>{count(lost)}</b> lost", 98.5, -reach * 0.96, xanchor="right", yanchor="bottom", font={"color": "@base", "size": 15}),
+            ],
+        ),
+    )
+
+
+def loss_figure(loss: Curve, best_step: int | None) -> Figure | None:
+    """The training loss and its running median, or None when nothing was logged."""
+    if not loss.steps:
+        return None
+    values = np.asarray(loss.values)
+    reach = max(1, len(values) // 24)
+    smooth = [float(np.median(values[max(0, at - reach) : at + reach + 1])) for at in range(len(values))]
+    traces: list[Trace] = [
+        _line(loss.steps, loss.values, colour("tuned", 0.35), 1, "logged"),
+        _line(loss.steps, smooth, colour("tuned"), 2.5, "running median"),
+    ]
+    return Figure(
+        name="loss",
+        title="Training loss",
+        description=f"Training loss from {decimal(smooth[0])} at step {count(loss.steps[0])} to {decimal(smooth[-1])} "
+        f"at step {count(loss.steps[-1])}, as a running median.",
+        height=300,
+        data=traces,
+        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **_best(best_step, label=False)),
+    )
+
+
+def dev_figure(measure: str, curve: Curve, best_step: int | None) -> Figure:
+    """A dev measure over training; the best step is marked, the value before training is a dotted line."""
+    trace = _line(curve.steps, curve.values, colour("tuned"), 2.5, "dev")
+    trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": colour("tuned")}}
+    changes = _best(best_step, label=True)
+    best = max(curve.values, default=float("nan"))
+    if curve.steps and curve.steps[0] == 0:
+        changes["shapes"].append(line_at(curve.values[0], "horizontal", color=colour("base"), width=2, dash="dot"))
+        changes["annotations"].append(
+            note(f"base {decimal(curve.values[0])}", 1, curve.values[0], xref="paper", xanchor="right", yanchor="bottom", font={"color": "@base", "size": 13})
+        )
+    return Figure(
+        name="dev",
+        title=f"{measure} on the dev queries",
+        description=f"{measure} on dev over training: highest {decimal(best)}"
+        + (f", best step {count(best_step)}." if best_step is not None else "."),
+        height=300,
+        data=[trace],
+        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **changes),
+    )
+
+
+def _line(steps: tuple[int, ...], values: tuple[float, ...] | list[float], tint: str, width: float, name: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": list(steps),
+        "y": rounded(values),
+        "line": {"color": tint, "width": width},
+        "hovertemplate": "step %{x}: %{y:.4f}<extra></extra>",
+    }
+
+
+def _best(step: int | None, *, label: bool) -> dict[str, list[Trace]]:
+    """The mark of the step whose weights were kept."""
+    if step is None:
+        return {"shapes": [], "annotations": []}
+    text = note(
+        f"best: step {count(step)}", step, 0, yref="paper", xanchor="right", yanchor="bottom", xshift=-6, font={"color": "@ink", "size": 13}
+    )
+    return {
+        "shapes": [line_at(step, "vertical", color="@ink", width=1.25, dash="dash")],
+        "annotations": [text] if label else [],
+    }

@@ -1,0 +1,269 @@
+"""A training run from data to evidence: the base model measured, the model tuned, measured again, and reported.
+
+Each stage leaves its result in the run folder and is skipped when it is there already, so that a run that was stopped
+goes on where it was.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from nearfar.batches.collate import PairCollator
+from nearfar.batches.sample import RandomBatches
+from nearfar.config.run import RunConfig
+from nearfar.data.facts import describe
+from nearfar.data.tables import TRAIN, Dataset
+from nearfar.encoders.module import ModuleEncoder
+from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
+from nearfar.engine.embed import resolve_precision
+from nearfar.engine.step import Step
+from nearfar.errors import ConfigError
+from nearfar.evaluation.evaluate import (
+    BASE,
+    BM25_NAME,
+    TUNED,
+    Evaluation,
+    Task,
+    evaluate_bm25,
+    evaluate_encoder,
+    write_results,
+)
+from nearfar.evaluation.evidence import examples, score_pairs, space_map
+from nearfar.events import Fanout, JsonLines, Message, Metrics, Sink
+from nearfar.files import atomic, replace_folder, write_json
+from nearfar.objectives.catalogue import parse
+from nearfar.reports.page import write_report
+from nearfar.training.card import write_card
+from nearfar.training.dev import DevSearch
+from nearfar.training.environment import data_hash, environment, weights_hash
+from nearfar.training.folder import (
+    FINISHED,
+    RunFolder,
+    complete_checkpoints,
+    drop_incomplete_checkpoints,
+)
+from nearfar.training.loop import RetrievalTrainer, Watch, stop_on_interrupt, training_arguments
+
+Trainable = SentenceTransformerEncoder | ModuleEncoder
+COMPARED = ((TUNED, BASE), (TUNED, BM25_NAME), (BASE, BM25_NAME))
+
+
+class Stopped(Exception):  # noqa: N818  # not an error: the user asked for it
+    """Training was interrupted and saved; ``step`` is the last one done."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"Stopped after step {step}; everything up to there is saved.")
+        self.step = step
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run under way: its inputs, its folder, and how long each part took."""
+
+    dataset: Dataset
+    encoder: Trainable
+    config: RunConfig
+    folder: RunFolder
+    sink: Sink
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """What is measured before and after."""
+        return Task.of(self.dataset, None, self.config.evaluation, self.config.training.seed)
+
+    def timed(self, part: str, work: Callable[[], Any]) -> Any:
+        """Do ``work`` and add its time to ``part``."""
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+
+
+def train_run(
+    dataset: Dataset, encoder: Trainable, model_name: str, config: RunConfig, folder: RunFolder, sink: Sink
+) -> dict[str, Any]:
+    """Run every stage that the folder lacks; gives the content of ``evaluation/scores.json``.
+
+    Args:
+        dataset: with the splits train, dev and test.
+        encoder: the base model; trained in place.
+        model_name: what to call the base model.
+        config: the settings.
+        folder: opened for this configuration.
+        sink: takes events.
+
+    Raises:
+        Stopped: when interrupted; the run can go on later.
+    """
+    start = time.perf_counter()
+    run = Run(dataset=dataset, encoder=encoder, config=config, folder=folder, sink=sink)
+    run.seconds = dict(folder.read_record().get("seconds", {}))
+    before = run.seconds.get("total", 0.0)
+    _record_start(run, model_name)
+    base = run.timed("evaluate", lambda: _measure(run, BASE))
+    try:
+        run.timed("train", lambda: fit(run))
+    finally:
+        folder.update_record(seconds={**run.seconds, "total": before + time.perf_counter() - start})
+    systems = run.timed(
+        "evaluate", lambda: {BM25_NAME: evaluate_bm25(run.task, sink), BASE: base, TUNED: _measure(run, TUNED)}
+    )
+    scores: dict[str, Any] = run.timed("report", lambda: _write_evidence(run, systems))
+    run.seconds["total"] = before + time.perf_counter() - start
+    folder.update_record(seconds=run.seconds, state=FINISHED)
+    write_card(run.folder, run.encoder, dataset, scores)
+    write_report(folder.path)
+    return scores
+
+
+def fit(run: Run) -> None:
+    """Train, choose the best checkpoint by the dev search, and write the model folder.
+
+    Raises:
+        Stopped: when interrupted.
+    """
+    folder, config, encoder = run.folder, run.config, run.encoder
+    if folder.model.is_dir():
+        _restore(run)
+        return
+    device = encoder.device
+    precision = resolve_precision(config.training.precision, device)
+    encoder.precision = precision
+    pairs = PairCollator(run.dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
+    dev = DevSearch(run.dataset, config.dev, config.training.seed)
+    batches = len(RandomBatches(len(pairs), config.batches.size, 0))
+    steps = config.training.steps or math.ceil(batches * config.training.epochs)
+    arguments = training_arguments(config, steps, folder.checkpoints, learning_rate(config, encoder), device)
+    drop_incomplete_checkpoints(folder.checkpoints)
+    checkpoints = complete_checkpoints(folder.checkpoints)
+    done = int(checkpoints[-1].name.rsplit("-", 1)[1]) if checkpoints else 0
+    cut_curves(folder.curves, done)
+    run.sink = Fanout((run.sink, JsonLines(folder.curves)))
+    start_score = dev(encoder)
+    if not checkpoints:
+        run.sink.emit(Metrics(step=0, group="dev", values={dev.measure: start_score}))
+    folder.update_record(
+        steps=steps, precision=precision, learning_rate=arguments.learning_rate, train_pairs=len(pairs)
+    )
+    trainer = RetrievalTrainer(
+        Step(encoder, parse(config.objective), precision), pairs, dev, config, arguments, run.sink
+    )
+    watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
+    with stop_on_interrupt(watch):
+        trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    state = trainer.state
+    if watch.interrupted:
+        raise Stopped(state.global_step)
+    _warn_if_worse(run, start_score, float(state.best_metric or 0.0), dev.measure)
+    replace_folder(folder.model, encoder.save)
+    folder.update_record(
+        best_step=state.best_global_step,
+        trained_steps=state.global_step,
+        stopped="early" if state.global_step < steps else "at the end",
+        tuned_hash=weights_hash(encoder),
+    )
+
+
+def learning_rate(config: RunConfig, encoder: Trainable) -> float:
+    """The configured rate, or the default for the kind of encoder: static vectors take far larger steps."""
+    if config.training.learning_rate is not None:
+        return config.training.learning_rate
+    first = encoder.model[0] if isinstance(encoder, SentenceTransformerEncoder) else None
+    return 5e-3 if type(first).__name__ == "StaticEmbedding" else 5e-5
+
+
+def cut_curves(path: Path, step: int) -> None:
+    """Drop what the curves say about steps after ``step``: training goes on from there and will say it again."""
+    if not path.is_file():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line).get("step", 0) <= step]
+    with atomic(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in kept if step), encoding="utf-8")
+
+
+def _record_start(run: Run, model_name: str) -> None:
+    record, config = run.folder.read_record(), run.config
+    hashes = {"data_hash": data_hash(run.dataset)}
+    if not run.folder.model.is_dir():
+        hashes["base_hash"] = weights_hash(run.encoder)
+    for name, value in hashes.items():
+        if name in record and record[name] != value:
+            what = "data" if name == "data_hash" else "base model"
+            raise ConfigError(f"{run.folder.path} was started with another {what}: its content has changed since then.")
+    write_json(run.folder.data, describe(run.dataset))
+    run.folder.update_record(
+        **hashes,
+        name=run.folder.path.name,
+        model_name=model_name,
+        created=record.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
+        environment=environment(),
+        objective=config.objective,
+        seed=config.training.seed,
+        batch_size=config.batches.size,
+        parameters=sum(parameter.numel() for parameter in run.encoder.parameters()),
+        state="training",
+    )
+
+
+def _measure(run: Run, system: str) -> Evaluation:
+    """Measure the encoder as it is now; its document vectors stay in the run folder for searching."""
+    precision = run.encoder.precision
+    run.encoder.precision = resolve_precision(run.config.evaluation.precision, run.encoder.device)
+    keep = run.folder.evaluation / f"{system}.documents.npy"
+    try:
+        return evaluate_encoder(run.encoder, run.task, run.sink, keep)
+    finally:
+        run.encoder.precision = precision
+
+
+def _restore(run: Run) -> None:
+    """Load the weights that an earlier part of this run wrote."""
+    if not isinstance(run.encoder, SentenceTransformerEncoder):
+        raise ConfigError(
+            "A run of a module of your own cannot go on after training: it has finished training already."
+        )
+    from nearfar.encoders.load import load
+
+    tuned = load(str(run.folder.model), device=str(run.encoder.device))
+    run.encoder.load_state_dict(tuned.state_dict())
+
+
+def _warn_if_worse(run: Run, before: float, after: float, measure: str) -> None:
+    if after <= before:
+        run.sink.emit(
+            Message(
+                level="warning",
+                text=f"Training did not help on dev: {measure} was {before:.4f} before and {after:.4f} at its best. "
+                "Try a lower training.learning_rate, more data, or look for wrong pairs.",
+            )
+        )
+
+
+def _write_evidence(run: Run, systems: dict[str, Evaluation]) -> dict[str, Any]:
+    folder, task, dataset = run.folder.evaluation, run.task, run.dataset
+    scores = write_results(folder, systems, COMPARED)
+    positives, cosine = dataset.positives(task.split), run.encoder.similarity == "cosine"
+    tables: dict[str, list[pa.Table]] = {"score_pairs": [], "map": []}
+    for system in (BASE, TUNED):
+        found = systems[system].found
+        arguments = (found, task.corpus, task.queries, positives, cosine, task.seed)
+        for name, table in (("score_pairs", score_pairs(*arguments)), ("map", space_map(*arguments))):
+            tables[name].append(table.append_column("system", pa.array([system] * len(table))))
+    for name, parts in tables.items():
+        with atomic(folder / f"{name}.parquet") as partial:
+            parquet.write_table(pa.concat_tables(parts), partial)
+    measure = systems[BASE].scores.measures[0]
+    values = {system: systems[system].values(measure) for system in (BASE, TUNED)}
+    hits = {system: systems[system].found for system in (BASE, TUNED)}
+    write_json(folder / "examples.json", examples(dataset, task.split, task.queries, measure, values, hits))
+    return scores

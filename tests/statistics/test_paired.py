@@ -1,0 +1,162 @@
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearfar.errors import ConfigError, DataError, ShapeError
+from nearfar.statistics import paired
+from nearfar.statistics.paired import bootstrap_interval, compare, interval_of_mean, randomisation_test
+
+FIXTURE = np.array([0.1, 0.2, -0.05, 0.3, 0.0, 0.15])
+values = st.lists(st.sampled_from([-0.3, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 1 / 3]), min_size=1, max_size=9)
+
+
+def test_fixture_of_the_exact_test():
+    tested = randomisation_test(FIXTURE, seed=0)
+    assert (tested.p, tested.exact, tested.draws) == (8 / 64, True, 32)
+
+
+@given(values)
+def test_the_exact_test_counts_sign_flips_in_any_order(differences):
+    units = [round(value * 60) for value in differences]
+    sums = [
+        sum(sign * unit for sign, unit in zip(signs, units, strict=True))
+        for signs in product((1, -1), repeat=len(units))
+    ]
+    expected = sum(abs(total) >= abs(sum(units)) for total in sums) / len(sums)
+    exact = np.array(units) / 60
+    for order in (exact, exact[::-1], np.sort(exact)):
+        assert randomisation_test(order.copy(), seed=1).p == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(values, st.floats(1e-200, 1e200))
+def test_a_change_of_sign_or_unit_changes_nothing(differences, unit):
+    repeated = np.array(differences * 3)
+    one = randomisation_test(repeated, draws=500, seed=3)
+    assert randomisation_test(-repeated, draws=500, seed=3) == one
+    assert randomisation_test(repeated * unit, draws=500, seed=3) == one
+    low, high = bootstrap_interval(repeated, resamples=500, seed=3)
+    mirrored = bootstrap_interval(-repeated, resamples=500, seed=3)
+    assert mirrored == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_random_draws_agree_with_all_draws(monkeypatch):
+    differences = np.random.default_rng(4).normal(0.2, 0.5, 14)
+    exact = randomisation_test(differences, seed=0)
+    monkeypatch.setattr(paired, "EXACT_UP_TO", 0)
+    monkeypatch.setattr(paired, "NUMBERS_AT_ONCE", 1_000)
+    drawn = randomisation_test(differences, draws=20_000, seed=0)
+    assert exact.exact
+    assert not drawn.exact
+    assert 0.02 < exact.p < 0.5
+    assert drawn.p == pytest.approx(exact.p, abs=4 * np.sqrt(exact.p / 20_000))
+
+
+def test_a_drawn_p_value_is_never_zero_and_repeats_with_its_seed():
+    differences = np.full(100, 0.5)
+    tested = randomisation_test(differences, draws=999, seed=5)
+    assert (tested.p, tested.draws) == (1 / 1000, 999)
+    noisy = np.random.default_rng(0).normal(0.05, 1, 200)
+    assert randomisation_test(noisy, seed=5) == randomisation_test(noisy, seed=5)
+    assert randomisation_test(noisy, seed=5) != randomisation_test(noisy, seed=6)
+
+
+def test_type_one_error_of_the_drawn_test_is_its_level():
+    generator = np.random.default_rng(11)
+    skewed = generator.exponential(1.0, (2_000, 40)) - generator.exponential(1.0, (2_000, 40))
+    p_values = np.array([randomisation_test(row, draws=399, seed=seed).p for seed, row in enumerate(skewed)])
+    assert 0.04 <= (p_values <= 0.05).mean() <= 0.06
+    assert 0.17 <= (p_values <= 0.2).mean() <= 0.23
+
+
+def test_type_one_error_of_the_exact_test_is_at_most_its_level():
+    null = np.random.default_rng(12).normal(size=(2_000, 9))
+    p_values = np.array([randomisation_test(row, seed=0).p for row in null])
+    assert 0.035 <= (p_values <= 0.05).mean() <= 0.06
+
+
+def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
+    samples = np.random.default_rng(13).normal(0.3, 1.0, (600, 80))
+    intervals = np.array([bootstrap_interval(row, resamples=500, seed=seed) for seed, row in enumerate(samples)])
+    covered = (intervals[:, 0] <= 0.3) & (intervals[:, 1] >= 0.3)
+    assert 0.92 <= covered.mean() <= 0.97
+
+
+def test_the_interval_is_near_that_of_the_normal_distribution_and_memory_does_not_change_its_law(monkeypatch):
+    sample = np.random.default_rng(1).normal(2.0, 1.0, 400)
+    error = sample.std() / 20
+    expected = (sample.mean() - 1.96 * error, sample.mean() + 1.96 * error)
+    assert bootstrap_interval(sample, seed=2) == pytest.approx(expected, abs=0.1 * error)
+    monkeypatch.setattr(paired, "NUMBERS_AT_ONCE", 1_000)
+    assert bootstrap_interval(sample, seed=2) == pytest.approx(expected, abs=0.1 * error)
+    narrow = bootstrap_interval(sample, confidence=0.5, seed=2)
+    assert narrow == pytest.approx((sample.mean() - 0.6745 * error, sample.mean() + 0.6745 * error), abs=0.1 * error)
+
+
+def test_comparison_by_hand():
+    control = np.array([0.5, 0.2, 0.6, 0.1, 0.4, 0.0])
+    result = compare(control + FIXTURE, control, seed=0)
+    assert (result.n, result.wins, result.losses, result.ties) == (6, 4, 1, 1)
+    assert result.mean == pytest.approx(0.7 / 6)
+    assert result.p == 0.125
+    assert result.low < result.mean < result.high
+    assert result.test == "exact randomisation test"
+    assert json.loads(json.dumps(result.as_dict()))["wins"] == 4
+    opposite = compare(control, control + FIXTURE, seed=0)
+    assert (opposite.p, opposite.wins, opposite.losses) == (0.125, 1, 4)
+    assert opposite.mean == pytest.approx(-result.mean)
+
+
+def test_rounding_is_no_difference():
+    result = compare(np.array([0.1 + 0.2, 0.5]), np.array([0.3, 0.5]), seed=0)
+    assert (result.ties, result.mean, result.p, result.low, result.high) == (2, 0.0, 1.0, 0.0, 0.0)
+
+
+def test_one_query_and_equal_differences():
+    single = compare(np.array([0.8]), np.array([0.5]), seed=0)
+    assert (single.n, single.p, single.wins) == (1, 1.0, 1)
+    assert single.low == single.high == pytest.approx(0.3)
+    same = compare(np.full(8, 0.75), np.full(8, 0.5), seed=0)
+    assert (same.low, same.high, same.p) == (0.25, 0.25, 2 / 256)
+    assert compare(np.zeros(3), np.zeros(3), seed=0).p == 1.0
+
+
+def test_many_queries_name_their_draws():
+    generator = np.random.default_rng(2)
+    result = compare(generator.random(50) + 0.3, generator.random(50), draws=200, seed=0)
+    assert result.test == "randomisation test, 200 draws"
+    assert result.p == 1 / 201
+
+
+def test_interval_of_one_system():
+    sample = np.random.default_rng(3).random(100)
+    interval = interval_of_mean(sample, confidence=0.9, seed=4)
+    assert (interval.n, interval.confidence) == (100, 0.9)
+    assert interval.mean == pytest.approx(sample.mean())
+    assert (interval.low, interval.high) == bootstrap_interval(sample, confidence=0.9, seed=4)
+
+
+def test_float32_values_are_taken():
+    sample = np.array([0.25, 0.5, 0.75], np.float32)
+    assert interval_of_mean(sample, seed=0).mean == 0.5
+
+
+def test_what_cannot_be_compared_is_refused():
+    nothing = np.zeros(0)
+    for function in (bootstrap_interval, interval_of_mean, randomisation_test):
+        with pytest.raises(DataError, match="at least one query"):
+            function(nothing, seed=0)
+    with pytest.raises(DataError, match="those at 1, 2 are not"):
+        compare(np.array([0, np.nan, np.inf]), np.zeros(3), seed=0)
+    with pytest.raises(ShapeError, match="treatment has 2, control has 3"):
+        compare(np.zeros(2), np.zeros(3), seed=0)
+    with pytest.raises(ConfigError, match=r"between 0 and 1, such as .*, got 95"):
+        bootstrap_interval(FIXTURE, confidence=95.0, seed=0)
+    with pytest.raises(ConfigError, match="at least 1, got 0"):
+        randomisation_test(FIXTURE, draws=0, seed=0)
+    with pytest.raises(ConfigError, match="at least 1, got 0"):
+        bootstrap_interval(FIXTURE, resamples=0, seed=0)
