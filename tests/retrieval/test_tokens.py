@@ -29,7 +29,7 @@ from nearfar.retrieval.tokens import Tokeniser, snowball, without_plural
     ],
 )
 def test_terms_of_a_text(text, terms):
-    assert Tokeniser()(text) == terms
+    assert Tokeniser(identifiers=True)(text) == terms
 
 
 @pytest.mark.parametrize(

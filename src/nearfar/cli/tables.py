@@ -15,22 +15,26 @@ _SHOWN_CHARACTERS = 240
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
-    """Means of each system, and below them the differences with their intervals."""
+    """The means of each system, and the differences between systems with their intervals."""
     console = Console(highlight=False)
     measures = list(next(iter(scores["systems"].values())))
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    table.title = f"{scores['split']}: {scores['queries']:,} queries, {scores['documents']:,} documents"
-    table.add_column("system")
+    means = _table(f"{scores['split']}: {scores['queries']:,} queries, {scores['documents']:,} documents")
+    means.add_column("system")
     for measure in measures:
-        table.add_column(measure, justify="right")
-    for system, means in scores["systems"].items():
-        table.add_row(system, *(f"{means[measure]:.4f}" for measure in measures))
-    for name, compared in _by_pair(scores["comparisons"]).items():
-        table.add_section()
-        table.add_row(name, *(f"{compared[measure]['mean']:+.4f}" for measure in measures))
-        interval = f"{scores['confidence']:.0%} interval"
-        table.add_row(interval, *(_interval(compared[measure]) for measure in measures), style="dim")
-    console.print(table)
+        means.add_column(measure, justify="right")
+    for system, values in scores["systems"].items():
+        means.add_row(system, *(f"{values[measure]:.4f}" for measure in measures))
+    console.print(means)
+    compared = _by_pair(scores["comparisons"])
+    if not compared:
+        return
+    differences = _table(f"differences, with {scores['confidence']:.0%} intervals over the queries")
+    differences.add_column("measure")
+    for name in compared:
+        differences.add_column(name, justify="right")
+    for measure in measures:
+        differences.add_row(measure, *(_difference(found[measure]) for found in compared.values()))
+    console.print(differences)
 
 
 def print_hits(hits: "Mapping[str, Sequence[SearchHit]]") -> None:
@@ -45,16 +49,22 @@ def print_hits(hits: "Mapping[str, Sequence[SearchHit]]") -> None:
     console.print(table)
 
 
+def _table(title: str) -> Table:
+    return Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+
+
 def _by_pair(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Comparisons by measure, of the pairs that have the tuned model in them."""
     grouped: dict[str, dict[str, Mapping[str, Any]]] = {}
     for comparison in comparisons:
-        name = f"{comparison['treatment']} - {comparison['control']}"
-        grouped.setdefault(name, {})[comparison["measure"]] = comparison
+        if comparison["treatment"] == "tuned":
+            name = f"tuned - {comparison['control']}"
+            grouped.setdefault(name, {})[comparison["measure"]] = comparison
     return grouped
 
 
-def _interval(comparison: Mapping[str, Any]) -> str:
-    return f"{comparison['low']:+.3f} {comparison['high']:+.3f}"
+def _difference(comparison: Mapping[str, Any]) -> str:
+    return f"{comparison['mean']:+.4f} ({comparison['low']:+.4f} to {comparison['high']:+.4f})"
 
 
 def _cell(hit: "SearchHit") -> Text:

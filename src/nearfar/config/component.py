@@ -6,11 +6,16 @@ none, a list, or another component. Nothing is evaluated: the text is read as a 
 """
 
 import ast
+import keyword
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from nearfar.errors import ConfigError, did_you_mean
+
+_BARE = re.compile(r"[a-z_][a-z0-9_]*")
+"""Strings that are printed without quotes. Not those with a capital, which could be the name of a component."""
 
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None}
 
@@ -46,7 +51,7 @@ def parse_component(text: str, known: Mapping[str, type[Parsed]], kind: str) -> 
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ConfigError(
             f"Cannot read the {kind} {text!r}. Write it as Name(field=value, ...), such as {_example(known)}."
         ) from error
@@ -76,13 +81,15 @@ def _build(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind
         raise ConfigError(f"{name}: give every value by name, such as {_example(known)}; got {text!r}.")
     names = [field.name for field in _fields(known[name])]
     values: dict[str, Any] = {}
-    for keyword in node.keywords:
-        if keyword.arg not in names:
-            given = keyword.arg or "**"
+    for given_field in node.keywords:
+        given = given_field.arg or "**"
+        if given not in names:
             raise ConfigError(
                 f"{name} has no field {given!r}.{did_you_mean(given, names)} Its fields are: {', '.join(names)}."
             )
-        values[keyword.arg] = _value(keyword.value, text, known, kind)
+        if given in values:
+            raise ConfigError(f"{name}: {given} is given twice in {text!r}.")
+        values[given] = _value(given_field.value, text, known, kind)
     return known[name](**values)
 
 
@@ -95,7 +102,7 @@ def _value(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind
         return tuple(_value(item, text, known, kind) for item in node.elts)
     try:
         return ast.literal_eval(node)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"Cannot read the value {ast.unparse(node)!r} in {text!r}.") from error
 
 
@@ -111,7 +118,8 @@ def _print(value: object) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return value if value.isidentifier() and value.lower() not in _WORDS else repr(value)
+        bare = _BARE.fullmatch(value) and not keyword.iskeyword(value) and value not in _WORDS
+        return value if bare else repr(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_print(item) for item in value) + "]"
     return str(value)

@@ -15,7 +15,7 @@ Layout = Literal["auto", "beir", "pairs", "scored", "labels"]
 class DataOptions(BaseModel):
     """How to read a source of data and how to split it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     columns: dict[str, str] = Field(
         default_factory=dict,

@@ -90,8 +90,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text) if text else ""
     except yaml.YAMLError:
         value = text
-    if isinstance(value, str):
-        value = _number(value)
+    if value == text.strip():  # a bare string; quotes keep a number a string
+        value = _number(text)
     *parents, last = key.strip().split(".")
     for parent in parents:
         below = tree.setdefault(parent, {})

@@ -12,7 +12,7 @@ DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10", "AP@100", "Success@1")
 class Section(BaseModel):
     """A part of the tree: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelOptions(Section):
@@ -34,8 +34,11 @@ class BatchOptions(Section):
     hard_negatives: int = Field(
         default=4, ge=0, description="At most so many judged negatives of each query join, when the data has any."
     )
-    tokens: int = Field(
-        default=16_384, ge=1, description="Padded tokens in one forward pass. Does not change the loss."
+    tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Padded tokens in one forward pass; the loss does not depend on it. "
+        "None: 2048 on a processor, whose caches are small, 32768 on an accelerator.",
     )
 
 
@@ -76,6 +79,11 @@ class EvaluationOptions(Section):
     depth: int = Field(default=100, ge=1, description="Documents retrieved for a query.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="float32", description="Of the encoder while texts are encoded for the final evaluation."
+    )
+    bm25: Literal["words", "identifiers"] = Field(
+        default="words",
+        description="The terms of BM25: words, as everywhere, or also the parts of identifiers such as parse_url, "
+        "which makes a far stronger baseline on code.",
     )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the intervals.")
     resamples: int = Field(default=10_000, ge=100, description="Bootstrap resamples and randomisation draws.")

@@ -1,7 +1,5 @@
 """Opening a model that ``locate`` found."""
 
-import logging
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +8,13 @@ import torch
 from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+from sentence_transformers.util import get_device_name
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from nearfar.encoders.locate import Located, locate
 from nearfar.encoders.protocol import Similarity
+from nearfar.encoders.quiet import quiet
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.errors import ConfigError
 
@@ -36,18 +36,17 @@ def load(
         max_length: tokens after which a text is cut; None keeps the model's own.
         similarity: ``cosine`` or ``dot``; None keeps the model's own.
         device: a torch device; None takes the accelerator if there is one.
-        seed: of the random vectors of a static encoder.
+        seed: of the random vectors of a static encoder, and of weights that a model folder lacks.
 
     Raises:
-        ConfigError: when the model cannot be found or its files cannot be read.
+        ConfigError: when the model cannot be found, its files cannot be read, or there is no such device.
     """
     located = locate(name) if isinstance(name, str) else name
+    place = _device(device)
     if located.tokenizer is not None:
-        model = static(located, seed)
+        model = static(located, seed).to(place)
     else:
-        model = _sentence_transformer(str(located.folder or located.hub_id), located.name, device)
-    if device is not None:
-        model = model.to(device)
+        model = _sentence_transformer(str(located.folder or located.hub_id), located.name, place, seed)
     if similarity is not None:
         model.similarity_fn_name = similarity
     return SentenceTransformerEncoder(model, prompts=prompts, max_length=max_length)
@@ -94,22 +93,24 @@ def _read_vectors(path: Path) -> Float[Tensor, "token dim"]:
     return matrices[0].float().contiguous()
 
 
-def _sentence_transformer(source: str, name: str, device: str | None) -> SentenceTransformer:
-    from transformers.utils import logging as transformers_logging
-
-    bars_were_on = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    quiet = logging.getLogger("sentence_transformers")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
+def _device(name: str | None) -> str:
+    """A device that works, given its name or None."""
+    if name is None:
+        return str(get_device_name())
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        torch.empty(1, device=name)
+    except Exception as error:  # an unknown name, a missing driver, a backend that is not built in
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"Cannot use the device {name!r}: {reason}. Try cpu, cuda, cuda:0 or mps.") from error
+    return name
+
+
+def _sentence_transformer(source: str, name: str, device: str, seed: int) -> SentenceTransformer:
+    try:
+        # A folder without, say, a pooler gets a random one. It has to be the same at every opening.
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
             return SentenceTransformer(source, device=device)
-    except Exception as error:
+    except Exception as error:  # the libraries underneath raise many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(f"Cannot open the model {name}: {reason}") from error
-    finally:
-        quiet.setLevel(level)
-        if bars_were_on:
-            transformers_logging.enable_progress_bar()

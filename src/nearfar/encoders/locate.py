@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from nearfar.errors import ConfigError, ResourceError, did_you_mean
 
@@ -57,12 +56,13 @@ def locate(name: str) -> Located:
     if name.startswith("static:"):
         return _static(name)
     if name.startswith("package:"):
-        return Located(name=name, folder=_model_folder(_in_package(name, want_model=True), name))
-    path = Path(name).expanduser()
-    if path.is_dir():
+        path = _in_package(name, want_model=True)
+        if not path.exists():
+            raise ConfigError(_missing(path, name))
         return Located(name=name, folder=_model_folder(path, name))
+    path = _path(name)
     if path.exists():
-        raise ConfigError(f"Expected a model folder, got the file {name}.")
+        return Located(name=name, folder=_model_folder(path, name))
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise ConfigError(_missing(path, name))
     hub_id = name if "/" in name else f"sentence-transformers/{name}"
@@ -70,7 +70,19 @@ def locate(name: str) -> Located:
     return Located(name=name, hub_id=hub_id)
 
 
+def _path(name: str) -> Path:
+    """``name`` as a path that can be looked up."""
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:  # too long, or the home of an unknown user
+        raise ConfigError(f"{name[:80]} cannot be a path ({error}).") from error
+    return path
+
+
 def _model_folder(path: Path, name: str) -> Path:
+    if not path.is_dir():
+        raise ConfigError(f"Expected a model folder, got the file {name}.")
     if any((path / file).is_file() for file in _MODEL_FILES):
         return path
     if (path / "model" / "modules.json").is_file():
@@ -89,21 +101,22 @@ def _missing(path: Path, name: str) -> str:
 
 def _static(name: str) -> Located:
     source, _, query = name.removeprefix("static:").partition("?")
-    options = dict(parse_qsl(query))
+    # Not a query string: a plus or a percent sign in a path means itself.
+    options = {key: value for key, _, value in (option.partition("=") for option in query.split("&") if option)}
     for key in options:
         if key not in ("dim", "vectors"):
             raise ConfigError(f"{name}: unknown option {key!r}.{did_you_mean(key, ('dim', 'vectors'))}")
     if ("dim" in options) == ("vectors" in options):
         raise ConfigError(f"{name}: give either ?dim=256 for random vectors or ?vectors=FILE for given ones.")
     dim = options.get("dim")
-    if dim is not None and (not dim.isdigit() or int(dim) < 1):
+    if dim is not None and (not dim.isdecimal() or int(dim) < 1):
         raise ConfigError(f"{name}: dim must be a whole number above 0, got {dim!r}.")
     vectors = _file(options["vectors"], name) if "vectors" in options else None
     return Located(name=name, tokenizer=_file(source, name), vectors=vectors, dim=int(dim) if dim is not None else None)
 
 
 def _file(source: str, name: str) -> Path:
-    path = _in_package(source, want_model=False) if source.startswith("package:") else Path(source).expanduser()
+    path = _in_package(source, want_model=False) if source.startswith("package:") else _path(source)
     if path.is_dir():
         path = path / "tokenizer.json"
     if not path.is_file():
@@ -115,12 +128,12 @@ def _file(source: str, name: str) -> Path:
 def _in_package(name: str, want_model: bool) -> Path:
     """The folder or file that ``package:NAME[/inside]`` names."""
     package, _, inside = name.removeprefix("package:").partition("/")
-    roots = _package_roots(package)
+    roots = _package_roots(package) if package else []
     if not roots:
         known = [*packages_distributions(), *{dist for dists in packages_distributions().values() for dist in dists}]
         raise ConfigError(f"No installed package {package!r}.{did_you_mean(package, known)} Try: pip install {package}")
     if inside:
-        return roots[0] / inside
+        return next((root / inside for root in roots if (root / inside).exists()), roots[0] / inside)
     if want_model:
         for root in roots:
             for file in ("modules.json", "config.json"):
@@ -152,24 +165,32 @@ def _check_hub(hub_id: str, path: Path, name: str) -> None:
     """Raise at once when ``hub_id`` is neither cached nor reachable, instead of retrying for minutes."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
+    from huggingface_hub.errors import HFValidationError
 
-    if any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in _MODEL_FILES):
-        return
+    try:
+        if any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in _MODEL_FILES):
+            return
+    except HFValidationError as error:
+        raise ConfigError(f"{_missing(path, name)} Nor is it a hub id: {error}") from error
     trouble = f"{_missing(path, name)} As a hub id it would be {hub_id}, which is not in the local cache, and "
     if HF_HUB_OFFLINE:
         raise ResourceError(f"{trouble}HF_HUB_OFFLINE is set. Unset it, or give a local folder.")
     try:
         _reach(os.environ.get("HF_ENDPOINT", ENDPOINT))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise ResourceError(f"{trouble}the hub cannot be reached ({error}). Give a local folder.") from error
 
 
 def _reach(endpoint: str) -> None:
-    """Open and close a connection to the hub, or raise OSError."""
+    """Open and close a connection to the hub, or to the proxy on the way there. Raises OSError."""
     import socket
     from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(endpoint)
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy)
     port = parts.port or (80 if parts.scheme == "http" else 443)
     with socket.create_connection((parts.hostname or "", port), timeout=HUB_TIMEOUT):
         pass

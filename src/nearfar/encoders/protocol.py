@@ -46,8 +46,8 @@ class TorchEncoder(nn.Module, ABC):
     """
 
     similarity: Similarity = "cosine"
-    inference_tokens: int = 16_384
-    """Padded tokens in one forward pass of ``encode_*``."""
+    inference_tokens: int | None = None
+    """Padded tokens in one forward pass of ``encode_*``; None takes what suits the device."""
 
     precision: str = "float32"
     """``float32`` or ``bfloat16`` (autocast), for ``encode_*``. Set by whoever encodes."""
@@ -72,8 +72,9 @@ class TorchEncoder(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next(self.parameters()).device
+        """Where the parameters are; the CPU for a module without any."""
+        first = next(self.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
 
     def encode_queries(self, texts: Sequence[str], sink: Sink = Silent()) -> Float32[np.ndarray, "text dim"]:
         """Vectors of queries, in the order of ``texts``, without gradient and in evaluation mode."""

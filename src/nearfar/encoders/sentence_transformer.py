@@ -8,7 +8,8 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
-from nearfar.errors import ConfigError
+from nearfar.encoders.quiet import quiet
+from nearfar.errors import ConfigError, did_you_mean
 
 _PROMPT_NAMES = {Role.QUERY: ("query",), Role.DOCUMENT: ("document", "passage", "corpus")}
 """Which entry of the prompt table a role takes: the first that exists, as encode_query and encode_document do."""
@@ -32,12 +33,19 @@ class SentenceTransformerEncoder(TorchEncoder):
     ) -> None:
         super().__init__()
         self.model = model
-        unknown = set(prompts or {}) - {name for names in _PROMPT_NAMES.values() for name in names}
-        if unknown:
-            raise ConfigError(f"Prompts are set for 'query' and 'document', got {', '.join(sorted(unknown))}.")
+        for name in prompts or {}:
+            if name not in tuple(Role):
+                raise ConfigError(
+                    f"Prompts are set for 'query' and 'document', got {name!r}.{did_you_mean(name, Role)}"
+                )
         model.prompts = {**model.prompts, **(prompts or {})}
         if max_length is not None:
-            model.max_seq_length = max_length
+            try:
+                model.max_seq_length = max_length
+            except AttributeError as error:
+                raise ConfigError(
+                    f"max_length cannot be set: a {type(model[0]).__name__} model takes texts of any length."
+                ) from error
         if model.similarity_fn_name not in ("cosine", "dot"):
             raise ConfigError(
                 f"nearfar compares vectors by cosine or dot product; the model asks for {model.similarity_fn_name!r}."
@@ -86,4 +94,5 @@ class SentenceTransformerEncoder(TorchEncoder):
 
     def save(self, folder: Path) -> None:
         """Write a folder that ``SentenceTransformer(folder)`` opens, without a model card."""
-        self.model.save_pretrained(str(folder), create_model_card=False)
+        with quiet():
+            self.model.save_pretrained(str(folder), create_model_card=False)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
-from nearfar.engine.microbatch import MicroBatch, cut
+from nearfar.engine.microbatch import MicroBatch, cut, token_budget
 from nearfar.errors import ConfigError, DataError
 from nearfar.events import Progress, Sink
 
@@ -70,7 +70,7 @@ def encode(encoder: TorchEncoder, texts: Sequence[str], role: Role, sink: Sink) 
         for start in range(0, len(texts), _WINDOW):
             window = list(texts[start : start + _WINDOW])
             rows: Tensor | None = None
-            for places in reversed(cut(encoder.lengths(window, role), encoder.inference_tokens)):
+            for places in reversed(cut(encoder.lengths(window, role), token_budget(encoder.inference_tokens, device))):
                 features = to_device(encoder.features([window[place] for place in places], role), device)
                 vectors = encoder(features).float()
                 if rows is None:
@@ -92,9 +92,11 @@ def encode(encoder: TorchEncoder, texts: Sequence[str], role: Role, sink: Sink) 
 
 @contextmanager
 def _evaluation_mode(encoder: TorchEncoder) -> Iterator[None]:
-    training = encoder.training
+    # A part that was frozen in evaluation mode stays in it, so every module's own mode is put back.
+    modes = [(module, module.training) for module in encoder.modules()]
     encoder.eval()
     try:
         yield
     finally:
-        encoder.train(training)
+        for module, mode in modes:
+            module.training = mode

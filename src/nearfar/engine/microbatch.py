@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
@@ -25,6 +26,17 @@ class MicroBatch:
 
     places: Int64[np.ndarray, " text"]
     features: Features
+
+
+def token_budget(tokens: int | None, device: torch.device) -> int:
+    """Padded tokens in one forward pass: as given, or what suits the device.
+
+    Measured with MiniLM in bfloat16 on two cores, texts of 128 tokens, pairs trained a second: 24 at 2,048 tokens, 23
+    at 4,096, 19 at 8,192, 10 at 16,384. Activations that fit the caches matter more than large products.
+    """
+    if tokens is not None:
+        return tokens
+    return 2_048 if device.type == "cpu" else 32_768
 
 
 def cut(lengths: Sequence[int], budget: int) -> list[Int64[np.ndarray, " text"]]:

@@ -101,7 +101,8 @@ def evaluate_encoder(encoder: Encoder, task: Task, sink: Sink = Silent(), keep: 
 
 def evaluate_bm25(task: Task, sink: Sink = Silent()) -> Evaluation:
     """Measure BM25."""
-    return _measured(task, retrieve_bm25(task.corpus, task.queries, task.options.depth, sink))
+    identifiers = task.options.bm25 == "identifiers"
+    return _measured(task, retrieve_bm25(task.corpus, task.queries, task.options.depth, sink, identifiers))
 
 
 def differences(treatment: Evaluation, control: Evaluation) -> dict[str, Difference]:

@@ -13,6 +13,7 @@ from nearfar.events import Silent, Sink
 from nearfar.files import atomic
 from nearfar.retrieval.bm25 import BM25
 from nearfar.retrieval.dense import search
+from nearfar.retrieval.tokens import Tokeniser
 from nearfar.types import Hits
 
 
@@ -82,9 +83,12 @@ class Found:
     documents: Float32[np.ndarray, "searched dim"] | None = None
 
 
-def retrieve_bm25(corpus: Corpus, queries: np.ndarray, depth: int, sink: Sink = Silent()) -> Found:
-    """The best documents by BM25."""
-    hits = BM25(corpus.texts(), sink=sink).search(
+def retrieve_bm25(
+    corpus: Corpus, queries: np.ndarray, depth: int, sink: Sink = Silent(), identifiers: bool = False
+) -> Found:
+    """The best documents by BM25; with ``identifiers``, parts of identifiers are terms too."""
+    index = BM25(corpus.texts(), tokenise=Tokeniser(identifiers=identifiers), sink=sink)
+    hits = index.search(
         corpus.dataset.queries.take(queries),
         min(depth, len(corpus.rows)),
         tie_order=corpus.tie_order,

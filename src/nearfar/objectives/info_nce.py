@@ -128,8 +128,8 @@ class InfoNCE(Component):
         column = masked_logsumexp(logits.T, known.negative.T)[None, :]
         if self.directions == "symmetric":
             return (torch.logaddexp(logits, row) + torch.logaddexp(logits, column)) / 2
-        beside = self._same_side(anchors, same_side(known, anchor_ids))[:, None]
-        below = self._same_side(candidates, same_side(known.transpose(), candidate_ids))[None, :]
+        beside = self._same_side(anchors, same_side(known, anchor_ids, candidate_ids))[:, None]
+        below = self._same_side(candidates, same_side(known.transpose(), candidate_ids, anchor_ids))[None, :]
         return torch.logaddexp(
             torch.logaddexp(torch.logaddexp(logits, row), torch.logaddexp(logits, column)),
             torch.logaddexp(beside.expand_as(logits), below.expand_as(logits)),

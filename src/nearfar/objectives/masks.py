@@ -16,15 +16,14 @@ def masks(relation: Relation) -> Masks:
     """Positives and usable pairs of a relation.
 
     A pair of equal texts is ignored: it is no evidence, whatever was judged. Any other pair is positive when its grade
-    reaches ``relation.positive_from``, ignored when it is listed as ignored, and negative otherwise.
+    reaches ``relation.positive_from``, ignored when it is listed as ignored, and negative otherwise. What is said of a
+    pair holds for every pair of the same two texts, so that a copy of a positive is a positive.
     """
-    shape = relation.shape
-    positive = torch.zeros(shape, dtype=torch.bool, device=relation.rows.device)
+    anchors, candidates = relation.anchor_ids, relation.candidate_ids
     reaches = relation.grades >= relation.positive_from
-    positive[relation.rows[reaches], relation.columns[reaches]] = True
-    ignored = torch.zeros_like(positive)
-    ignored[relation.ignored_rows, relation.ignored_columns] = True
-    return _combine(positive, ignored, relation.anchor_ids, relation.candidate_ids)
+    positive = _spread(relation.rows[reaches], relation.columns[reaches], anchors, candidates)
+    ignored = _spread(relation.ignored_rows, relation.ignored_columns, anchors, candidates)
+    return _combine(positive, ignored, anchors, candidates)
 
 
 def dense_masks(
@@ -35,16 +34,36 @@ def dense_masks(
 ) -> Masks:
     """Masks from a dense relevance matrix: above zero is positive, all else negative unless ignored.
 
-    ``ignored`` wins over a negative and loses against a positive. With ``candidate_ids``, a candidate that is the
-    same text as a positive of the row is positive too; with ``anchor_ids`` as well, equal texts are ignored.
+    ``ignored`` wins over a negative and loses against a positive. With identities, what is said of a pair holds for
+    every pair of the same two texts; with those of both sides, pairs of equal texts are ignored.
+
+    Raises:
+        ShapeError: when ``ignored`` or the identities do not fit the relevance.
     """
-    positive = relevance > 0
-    if candidate_ids is not None:
-        same = candidate_ids[:, None] == candidate_ids[None, :]
-        positive = (positive.float() @ same.float()) > 0
-    return _combine(
-        positive, torch.zeros_like(positive) if ignored is None else ignored, anchor_ids, candidate_ids
+    _check_companions(relevance, ignored, anchor_ids, candidate_ids)
+    anchors, candidates = (
+        torch.arange(size, device=relevance.device) if ids is None else ids
+        for size, ids in zip(relevance.shape, (anchor_ids, candidate_ids), strict=True)
     )
+    rows, columns = (relevance > 0).nonzero(as_tuple=True)
+    positive = _spread(rows, columns, anchors, candidates)
+    rows, columns = (torch.zeros_like(positive) if ignored is None else ignored).nonzero(as_tuple=True)
+    ignored = _spread(rows, columns, anchors, candidates)
+    return _combine(positive, ignored, anchor_ids, candidate_ids)
+
+
+def _spread(
+    rows: Int[Tensor, " pair"],
+    columns: Int[Tensor, " pair"],
+    anchor_ids: Int[Tensor, " anchor"],
+    candidate_ids: Int[Tensor, " candidate"],
+) -> Bool[Tensor, "anchor candidate"]:
+    """True at the listed pairs and at every other pair of the same two identities."""
+    distinct_anchors, anchor_places = torch.unique(anchor_ids, return_inverse=True)
+    distinct_candidates, candidate_places = torch.unique(candidate_ids, return_inverse=True)
+    listed = torch.zeros(len(distinct_anchors), len(distinct_candidates), dtype=torch.bool, device=anchor_ids.device)
+    listed[anchor_places[rows], candidate_places[columns]] = True
+    return listed[anchor_places][:, candidate_places]
 
 
 def _combine(
@@ -59,16 +78,27 @@ def _combine(
     return Masks(positive & valid, valid)
 
 
-def same_side(across: Masks, ids: Int[Tensor, " anchor"] | None = None) -> Bool[Tensor, "anchor anchor"]:
+def same_side(
+    across: Masks,
+    ids: Int[Tensor, " anchor"] | None = None,
+    other_ids: Int[Tensor, " candidate"] | None = None,
+) -> Bool[Tensor, "anchor anchor"]:
     """Which anchors may be negatives of one another, from the masks against the candidates.
 
-    Not an anchor and itself, not two anchors of equal identity, and not two anchors that share a positive: they ask
-    for the same thing. For the candidates' side pass ``across.transpose()``.
+    Not an anchor and itself, not two anchors of equal identity, not two anchors that share a positive (they ask for
+    the same thing), and not two anchors of which one is, as a text, a positive of the other. For the candidates' side
+    pass ``across.transpose()`` and exchange the identities.
     """
     related = across.positive.float()
-    shared = (related @ related.T) > 0
-    usable = ~shared & ~torch.eye(len(shared), dtype=torch.bool, device=shared.device)
-    return usable if ids is None else usable & (ids[:, None] != ids[None, :])
+    bound = (related @ related.T) > 0
+    bound = bound | torch.eye(len(bound), dtype=torch.bool, device=bound.device)
+    if ids is None:
+        return ~bound
+    bound = bound | (ids[:, None] == ids[None, :])
+    if other_ids is not None:
+        direct = (related @ (other_ids[:, None] == ids[None, :]).float()) > 0
+        bound = bound | direct | direct.T
+    return ~bound
 
 
 def check_shapes(
@@ -85,3 +115,21 @@ def check_shapes(
             f"{name} takes anchors (A, D), candidates (C, D) and a relevance of (A, C); got "
             f"anchors {tuple(anchors.shape)}, candidates {tuple(candidates.shape)}, relevance {tuple(relation)}."
         )
+
+
+def _check_companions(
+    relevance: Shaped[Tensor, "..."],
+    ignored: Bool[Tensor, "..."] | None,
+    anchor_ids: Int[Tensor, "..."] | None,
+    candidate_ids: Int[Tensor, "..."] | None,
+) -> None:
+    """Raise ShapeError unless what comes beside a relevance matrix has its shape, or that of its side."""
+    shape = tuple(relevance.shape)
+    expected = (
+        ("ignored", ignored, shape),
+        ("anchor_ids", anchor_ids, shape[:1]),
+        ("candidate_ids", candidate_ids, shape[1:]),
+    )
+    for name, given, wanted in expected:
+        if given is not None and tuple(given.shape) != wanted:
+            raise ShapeError(f"With a relevance of {shape}, {name} must be {wanted}; got {tuple(given.shape)}.")

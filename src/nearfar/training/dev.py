@@ -9,7 +9,7 @@ from nearfar.config.run import DevOptions
 from nearfar.data.tables import DEV, Dataset
 from nearfar.encoders.protocol import TorchEncoder
 from nearfar.errors import DataError
-from nearfar.evaluation.measures import mean_scores, parse_measures, per_query
+from nearfar.evaluation.measures import parse_measures, per_query
 from nearfar.evaluation.retrieve import Corpus, retrieve
 
 
@@ -36,10 +36,11 @@ class DevSearch:
         chosen = np.concatenate([chosen, _draw(others, options.documents - len(chosen), generator)])
         mask = np.zeros(len(dataset.documents), dtype=np.bool_)
         mask[chosen] = True
-        self._dataset = replace(dataset, searched=mask)
-        self._corpus = Corpus.of(self._dataset)
         present = np.isin(positives.node, dataset.nodes[chosen])
         self._queries = np.unique(positives.query[present])
+        judged = {DEV: dataset.qrels[DEV].of(self._queries)}
+        self._dataset = replace(dataset, searched=mask, qrels=judged)
+        self._corpus = Corpus.of(self._dataset)
         if not len(self._queries):
             raise DataError(f"No dev query of {dataset.name} has a relevant document in the corpus.")
 
@@ -51,8 +52,7 @@ class DevSearch:
     def __call__(self, encoder: TorchEncoder) -> float:
         """The mean of the measure."""
         found = retrieve(encoder, self._corpus, self._queries, depth=100)
-        scores = mean_scores(per_query(found.hits, self._queries, self._dataset, DEV, (self.measure,)))
-        return scores[self.measure]
+        return float(per_query(found.hits, self._queries, self._dataset, DEV, (self.measure,)).values.mean())
 
 
 def _draw(rows: Int32[np.ndarray, " row"], count: int, generator: np.random.Generator) -> Int32[np.ndarray, " drawn"]:

@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback, TrainerControl, Train
 from nearfar.batches.collate import Keys, PairCollator
 from nearfar.batches.sample import Key, RandomBatches
 from nearfar.config.run import RunConfig
+from nearfar.engine.microbatch import token_budget
 from nearfar.engine.step import Step, StepInput, prepare_step
 from nearfar.errors import ResourceError
 from nearfar.events import Metrics, Progress, Sink
@@ -95,11 +96,11 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
 
     def get_train_dataloader(self) -> DataLoader[StepInput]:
         """Batches of prepared texts."""
-        options = self._config.batches
-        sampler = RandomBatches(len(self._pairs), options.size, self._config.training.seed)
+        sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
+        budget = token_budget(self._config.batches.tokens, self._encoder.device)
 
         def collate(keys: Sequence[Key]) -> StepInput:
-            return prepare_step(self._encoder, self._pairs(keys), options.tokens)
+            return prepare_step(self._encoder, self._pairs(keys), budget)
 
         loader = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=collate)
         prepared: DataLoader[StepInput] = self.accelerator.prepare(loader)

@@ -1,0 +1,1 @@
+nearfar evaluate runs/first household --split test --out runs/measured

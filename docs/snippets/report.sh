@@ -1,0 +1,1 @@
+nearfar report runs/first --out first.html
