@@ -1,1 +1,2 @@
-nearfar evaluate runs/first household --split test --out runs/measured
+nearfar evaluate bm25 pairs.jsonl --split test
+nearfar evaluate runs/first pairs.jsonl --split test --out runs/measured

@@ -3,7 +3,7 @@
 The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
 
 - ``train``, ``evaluate``, ``search``: the jobs, the same as the commands.
-- ``load``: read data; ``split``: make its missing splits; ``Dataset``: the tables.
+- ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits; ``Dataset``: the tables.
 - ``load_model``: open an encoder by name.
 - ``objectives``: what training minimises; ``objectives.parse`` reads its text form.
 - ``RunConfig``: the settings of a run.
@@ -21,6 +21,7 @@ _NAMES = {
     "EvaluateResult": "nearfar.api:EvaluateResult",
     "SearchHit": "nearfar.api:SearchHit",
     "load": "nearfar.data.load:load",
+    "from_records": "nearfar.data.load:from_records",
     "split": "nearfar.data.split:split",
     "Dataset": "nearfar.data.tables:Dataset",
     "DataOptions": "nearfar.config.data:DataOptions",

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nearfar.config.data import DataOptions
 from nearfar.config.read import override, read_config, write_yaml
 from nearfar.config.run import RunConfig
-from nearfar.console import default_sink
+from nearfar.console import shown
 from nearfar.data.load import load as load_data
 from nearfar.data.split import split as split_data
-from nearfar.data.tables import DEV, Dataset
+from nearfar.data.tables import DEV, TEST, TRAIN, UNSPLIT, Dataset
 from nearfar.encoders.locate import Located, locate
 from nearfar.errors import ConfigError
 from nearfar.events import Message, Sink
-from nearfar.training.folder import FINISHED, check_new, check_run, open_run, read_run
+from nearfar.training.folder import FINISHED, RunFolder, check_new, check_run, open_run, read_run
 
 Settings = RunConfig | Path | str | None
 """A configuration, or a YAML file that holds one, or None for the defaults."""
@@ -102,27 +105,24 @@ def train(
         NearfarError: for data, settings or folders that will not do; nothing was changed then.
     """
     options, out = _settings(config, settings), Path(out)
-    sink = sink if sink is not None else default_sink()
     inputs = {"data": data.name if isinstance(data, Dataset) else str(data), "model": _name_of(model)}
     located = locate(str(model)) if isinstance(model, str | Path) else None
-
     check_run(out, write_yaml(options), inputs, resume)
-    dataset = split_data(data if isinstance(data, Dataset) else load_data(data, options.data, sink), options.data)
-    if DEV not in dataset.qrels:
-        raise ConfigError("Training needs a dev split to watch: set data.dev above 0, or give the data a dev split.")
-    for note in dataset.facts.notes:
-        sink.emit(Message(text=note))
+    if RunFolder(out).read_record().get("state") == FINISHED:
+        return TrainResult(out, RunFolder(out).read_scores())
+    with shown(sink) as watched:
+        dataset = split_data(_load(data, options.data, watched), options.data)
+        if DEV not in dataset.qrels:
+            raise ConfigError("Training needs a dev split to watch: set data.dev above 0, or bring a dev split.")
+        for note in dataset.facts.notes:
+            watched.emit(Message(text=note))
 
-    from nearfar.objectives.catalogue import parse
+        from nearfar.training.job import check_inputs, train_run
 
-    parse(options.objective)
-    folder = open_run(out, write_yaml(options), inputs, resume)
-    if folder.read_record().get("state") == FINISHED:
-        return TrainResult(out, folder.read_scores())
-    from nearfar.training.job import train_run
-
-    encoder = model if located is None else _open(located, options)
-    return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, sink))
+        check_inputs(dataset, options)
+        encoder = model if located is None else _open(located, options)
+        folder = open_run(out, write_yaml(options), inputs, resume)
+        return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, watched))
 
 
 def evaluate(
@@ -140,7 +140,7 @@ def evaluate(
     Args:
         model: a name as in ``nearfar.encoders.locate``, ``bm25``, or an encoder.
         data: a path, a hub name, or tables.
-        split: which queries; None takes test, else dev, else all.
+        split: which queries; None takes test, else dev, else all. Data without splits is split for it as in training.
         out: a new folder for scores.json, per_query.parquet and the TREC run file; None writes nothing.
         config: the settings; ``data``, ``model`` and ``evaluation`` count.
         settings: overrides, such as ``["evaluation.depth=1000"]``.
@@ -150,20 +150,22 @@ def evaluate(
         NearfarError: for data, settings or folders that will not do.
     """
     options = _settings(config, settings)
-    sink = sink if sink is not None else default_sink()
     named = isinstance(model, str | Path)
     located = locate(str(model)) if named and str(model) != "bm25" else None
     folder = check_new(Path(out)) if out is not None else None
-    dataset = data if isinstance(data, Dataset) else load_data(data, options.data, sink)
+    with shown(sink) as watched:
+        dataset = _load(data, options.data, watched)
+        if split in (TRAIN, DEV, TEST) and dataset.splits == (UNSPLIT,):
+            dataset = split_data(dataset, options.data)
 
-    from nearfar.evaluation.evaluate import Task, evaluate_bm25, evaluate_encoder, summary, write_results
+        from nearfar.evaluation.evaluate import Task, evaluate_bm25, evaluate_encoder, summary, write_results
 
-    task = Task.of(dataset, split, options.evaluation)
-    if named and located is None:
-        measured = evaluate_bm25(task, sink)
-    else:
-        encoder = model if located is None else _open(located, options)
-        measured = evaluate_encoder(encoder, task, sink)
+        task = Task.of(dataset, split, options.evaluation)
+        if named and located is None:
+            measured = evaluate_bm25(task, watched)
+        else:
+            encoder = model if located is None else _open(located, options)
+            measured = evaluate_encoder(encoder, task, watched)
     systems = {_name_of(model): measured}
     scores = summary(systems, ()) if folder is None else write_results(folder, systems, ())
     return EvaluateResult(scores, folder)
@@ -180,28 +182,45 @@ def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None)
         raise ConfigError("The query is empty: give some words to search for.")
     if k < 1:
         raise ConfigError(f"k must be at least 1, got {k}.")
-    sink = sink if sink is not None else default_sink()
     record, options = folder.read_record(), read_config(folder.config)
     if not folder.model.is_dir():
         raise ConfigError(
             f"The run in {folder.path} has not trained to the end. Go on with it: nearfar train --resume."
         )
-    dataset = split_data(load_data(record["data"], options.data, sink), options.data)
+    with shown(sink) as watched:
+        dataset = split_data(_load(record["data"], options.data, watched), options.data)
 
-    from nearfar.training.search import search_run
+        from nearfar.training.search import search_run
 
+        found = search_run(folder, dataset, options, query, k)
     texts = dataset.documents
     return {
         system: [
             SearchHit(id=texts.id(int(row)), text=texts.text(int(row)), score=float(score))
             for row, score in zip(hits.documents[0], hits.scores[0], strict=True)
         ]
-        for system, hits in search_run(folder, dataset, options, query, k).items()
+        for system, hits in found.items()
     }
 
 
 def _settings(config: Settings, overrides: Sequence[str]) -> RunConfig:
     return override(config, overrides) if isinstance(config, RunConfig) else read_config(config, overrides)
+
+
+def _load(data: Dataset | Path | str, options: DataOptions, sink: Sink) -> Dataset:
+    """Tables of which it is known which pairs are relevant.
+
+    Raises:
+        ConfigError: when the pairs are graded and nobody said from which grade on they are relevant.
+    """
+    dataset = data if isinstance(data, Dataset) else load_data(data, options, sink)
+    if dataset.facts.layout == "scored" and options.positive_from is None and dataset.positive_from == 1.0:
+        grades = np.concatenate([qrels.grade for qrels in dataset.qrels.values()])
+        raise ConfigError(
+            f"{dataset.facts.source}: the pairs have grades from {grades.min():g} to {grades.max():g}, and nothing "
+            "says which are relevant. Give the lowest relevant grade: --set data.positive_from=GRADE."
+        )
+    return dataset
 
 
 def _name_of(model: Any) -> str:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nearfar.events import Event, Message, Progress, Sink
@@ -13,6 +15,17 @@ _REFRESH = 0.1
 def default_sink() -> Sink:
     """Bars and messages when someone is watching the terminal, warnings alone otherwise."""
     return Console() if sys.stderr.isatty() else Warnings()
+
+
+@contextmanager
+def shown(sink: Sink | None) -> Iterator[Sink]:
+    """The given sink; else the terminal's, whose bars are gone afterwards, also after an error."""
+    watched = default_sink() if sink is None else sink
+    try:
+        yield watched
+    finally:
+        if sink is None and isinstance(watched, Console):
+            watched.close()
 
 
 class Warnings:

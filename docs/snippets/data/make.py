@@ -1,4 +1,4 @@
-"""Writes ``pairs.jsonl`` and ``tokenizer.json``: invented household advice from a small grammar. Run it to make them anew.
+"""Writes ``pairs.jsonl`` and ``tokenizer.json``: invented household advice from a small grammar.
 
 A question and its answer name the task, and often the thing too, in different words, so that there is something to
 learn that a search for equal words cannot know.

@@ -10,6 +10,9 @@ import typer
 
 from nearfar.cli import config, demo, evaluate, report, search, train
 
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
+
 app = typer.Typer(
     name="nearfar",
     help="Train embedding models on your own data, and prove that they got better.",
@@ -46,10 +49,11 @@ def _run(arguments: list[str]) -> int:
 
     try:
         outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
+        if outcome == _INTERRUPTED:
+            _explain("Stopped. A training run goes on when the same command is given with --resume.", arguments)
+            return 2
     except NearfarError as error:
         _explain(str(error), arguments)
-    except KeyboardInterrupt:
-        _explain("Stopped. A training run goes on when the same command is given with --resume.", arguments)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's own
             raise

@@ -63,7 +63,7 @@ def _explained(config: BaseModel, indent: str) -> Iterator[str]:
         else:
             plain = config.model_dump(mode="json")[name]
             flow = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=1000)
-            yield f"{indent}{name}: {flow.removesuffix('...' + chr(10)).strip()}"
+            yield f"{indent}{name}: {flow.removesuffix('...' + chr(10)).strip(chr(10))}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -78,27 +78,37 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold keys and values at its top, it holds a {type(tree).__name__}.")
-    return tree
+    return {str(key): value for key, value in tree.items()}
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
-    """Set one ``a.b=c`` in the tree. The value is read as YAML, so numbers, lists and null work."""
+    """Set one ``a.b=c`` in the tree."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set takes key=value, such as training.epochs=1; got {override!r}.")
-    try:
-        value = yaml.safe_load(text) if text else ""
-    except yaml.YAMLError:
-        value = text
-    if value == text.strip():  # a bare string; quotes keep a number a string
-        value = _number(text)
     *parents, last = key.strip().split(".")
     for parent in parents:
         below = tree.setdefault(parent, {})
         if not isinstance(below, dict):
             raise ConfigError(f"--set {override}: {parent} holds the value {below!r}, not further keys.")
         tree = below
-    tree[last] = value
+    tree[last] = _value(text)
+
+
+def _value(text: str) -> object:
+    """A number, true, false, null, a list in brackets, a mapping in braces, a string in quotes; else the text itself.
+
+    YAML would take ``query: `` for a mapping, ``#tag`` for a comment and ``1e-4`` for a string. Not so here.
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    start = text.strip()[:1]
+    if isinstance(value, str) and start not in ("'", '"'):
+        return _number(text)
+    as_written = {dict: start == "{", list: start == "[", type(None): text.strip().lower() in ("null", "~")}
+    return value if as_written.get(type(value), isinstance(value, str | int | float)) else text
 
 
 def _number(text: str) -> str | float:

@@ -2,7 +2,7 @@
 
 from nearfar.data.facts import describe
 from nearfar.data.identity import normalise, text_key, text_keys
-from nearfar.data.load import load
+from nearfar.data.load import from_records, load
 from nearfar.data.split import require_train, split
 from nearfar.data.tables import DEV, TEST, TRAIN, UNSPLIT, Dataset, Facts, Qrels, Texts
 from nearfar.data.write import write_beir
@@ -17,6 +17,7 @@ __all__ = [
     "Qrels",
     "Texts",
     "describe",
+    "from_records",
     "load",
     "normalise",
     "require_train",

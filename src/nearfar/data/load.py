@@ -1,7 +1,7 @@
 """From a path or a hub name to a data set: looks at what is there and calls the reader for it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +54,23 @@ def load(source: str | Path, options: DataOptions | None = None, sink: Sink | No
         raise _missing(path)
     tables, notes = hub_tables(str(source), sink)
     return _load_tables(tables, str(source).partition("/")[2], str(source), options, notes)
+
+
+def from_records(
+    records: Iterable[Mapping[str, object]], *, name: str = "records", options: DataOptions | None = None
+) -> Dataset:
+    """A data set from rows in memory, in any layout that a file of rows can have.
+
+    Args:
+        records: rows by column, such as ``{"query": "...", "positive": "..."}`` or ``{"text": "...", "label": "..."}``.
+        name: what messages and reports call it.
+        options: layout, columns, grades.
+
+    Raises:
+        DataError: there are no rows, or they are not what they must be; says which row.
+    """
+    rows = ((row, dict(record)) for row, record in enumerate(records, start=1))
+    return _load_tables([Table(file=name, split=UNSPLIT, rows=rows)], name, name, options or DataOptions(), [])
 
 
 def _load_folder(folder: Path, source: str, options: DataOptions, sink: Sink) -> Dataset:

@@ -1,5 +1,6 @@
 """How well systems find the relevant documents of a split: per query first, means and intervals on top."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from nearfar.files import write_json
 from nearfar.statistics.paired import Difference, compare, interval_of_mean
 
 BM25_NAME, BASE, TUNED = "bm25", "base", "tuned"
+_FILE_NAME = re.compile(r"[^\w.-]+")
+"""What a path or another name of a system has, and a file name must not have."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -154,7 +157,8 @@ def write_results(folder: Path, systems: Mapping[str, Evaluation], pairs: Sequen
     task = next(iter(systems.values())).task
     written = summary(systems, pairs)
     for name, evaluation in systems.items():
-        write_run(folder / f"{name}.trec.gz", evaluation.found.hits, task.queries, task.dataset, name)
+        file = folder / f"{_FILE_NAME.sub('_', name)}.trec.gz"
+        write_run(file, evaluation.found.hits, task.queries, task.dataset, name)
     write_per_query(
         folder / "per_query.parquet", {name: it.scores for name, it in systems.items()}, task.dataset.queries
     )

@@ -130,10 +130,9 @@ class InfoNCE(Component):
             return (torch.logaddexp(logits, row) + torch.logaddexp(logits, column)) / 2
         beside = self._same_side(anchors, same_side(known, anchor_ids, candidate_ids))[:, None]
         below = self._same_side(candidates, same_side(known.transpose(), candidate_ids, anchor_ids))[None, :]
-        return torch.logaddexp(
-            torch.logaddexp(torch.logaddexp(logits, row), torch.logaddexp(logits, column)),
-            torch.logaddexp(beside.expand_as(logits), below.expand_as(logits)),
-        )
+        across = torch.logaddexp(torch.logaddexp(logits, row), torch.logaddexp(logits, column))
+        # One by one onto what is finite: the sum of two empty blocks would have no gradient.
+        return torch.logaddexp(torch.logaddexp(across, beside), below)
 
     def _same_side(
         self, vectors: Float[Tensor, "text dim"], usable: Bool[Tensor, "text text"]

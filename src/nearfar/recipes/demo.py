@@ -66,16 +66,17 @@ def run_demo(out: Path, settings: Sequence[str] = (), sink: Sink | None = None) 
         settings: overrides, such as ``["training.steps=20"]``.
         sink: takes events.
     """
-    start = time.perf_counter()
+    start, fresh = time.perf_counter(), not (out / "run.json").is_file()
     sink = sink if sink is not None else default_sink()
     data = out.with_name(f"{out.name}-data")
     if not (data / "corpus.jsonl").is_file():
         build(data, sink)
     config = override(RunConfig(), (*SETTINGS, *settings))
-    result = train(data, model=MODEL, out=out, config=config, resume=(out / "run.json").is_file(), sink=sink)
+    result = train(data, model=MODEL, out=out, config=config, resume=not fresh, sink=sink)
     if not (out / "result.json").is_file():
         stronger = _bm25_with_identifiers(data, config)
-        write_json(out / "result.json", _result(result, stronger, time.perf_counter() - start))
+        seconds = time.perf_counter() - start if fresh else None
+        write_json(out / "result.json", _result(result, stronger, seconds))
     return result
 
 
@@ -129,14 +130,15 @@ def _bm25_with_identifiers(data: Path, config: RunConfig) -> dict[str, float]:
     return evaluate_bm25(Task.of(load(data, config.data), TEST, options)).means
 
 
-def _result(result: TrainResult, stronger: dict[str, float], seconds: float) -> dict[str, object]:
+def _result(result: TrainResult, stronger: dict[str, float], seconds: float | None) -> dict[str, object]:
+    """The content of ``result.json``; a run that was stopped in between counts what the run folder counted."""
     scores, record = result.scores, json.loads((result.folder / "run.json").read_text(encoding="utf-8"))
     comparisons = [item for item in scores["comparisons"] if (item["treatment"], item["control"]) == ("tuned", "base")]
     return {
         "documents": scores["documents"],
         "test_queries": scores["queries"],
         "train_pairs": record["train_pairs"],
-        "seconds": round(seconds, 1),
+        "seconds": round(record["seconds"]["total"] if seconds is None else seconds, 1),
         "scores": scores["systems"],
         "difference": {
             item["measure"]: {key: item[key] for key in ("mean", "low", "high", "p")} for item in comparisons

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +130,9 @@ def open_run(path: Path, config: str, inputs: dict[str, str], resume: bool) -> R
     check_run(path, config, inputs, resume)
     folder = RunFolder(path)
     if not folder.record.is_file():
-        write_text(folder.config, config)
         folder.update_record(**inputs, state="started")
+    if not folder.config.is_file():  # also when a kill came between the two
+        write_text(folder.config, config)
     return folder
 
 
@@ -159,7 +161,7 @@ def _check_resumable(folder: RunFolder, config: str, inputs: dict[str, str], res
             else ("an unfinished run", "Go on with it by adding --resume, or")
         )
         raise ResourceError(f"{folder.path} already holds {state}. Nothing was changed. {hint} choose another --out.")
-    there = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else ""
+    there = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else config
     differing = [name for name, value in inputs.items() if record.get(name) != value]
     if there != config or differing:
         changes = [f"{name}: {record.get(name)} -> {inputs[name]}" for name in differing] + _changes(there, config)
@@ -196,6 +198,15 @@ def drop_incomplete_checkpoints(folder: Path) -> None:
     """Remove what a kill or a full disk left half-written."""
     for path in folder.glob("checkpoint-*"):
         if not (path / COMPLETE).is_file():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def keep_checkpoints(folder: Path, steps: Sequence[int | None]) -> None:
+    """Remove every checkpoint but those of ``steps``. The mark of completeness goes first, in case of a kill."""
+    kept = {f"checkpoint-{step}" for step in steps}
+    for path in folder.glob("checkpoint-*"):
+        if path.name not in kept:
+            (path / COMPLETE).unlink(missing_ok=True)
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -25,7 +25,7 @@ from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.embed import resolve_precision
 from nearfar.engine.step import Step
-from nearfar.errors import ConfigError
+from nearfar.errors import ConfigError, NearfarError
 from nearfar.evaluation.evaluate import (
     BASE,
     BM25_NAME,
@@ -56,11 +56,13 @@ Trainable = SentenceTransformerEncoder | ModuleEncoder
 COMPARED = ((TUNED, BASE), (TUNED, BM25_NAME), (BASE, BM25_NAME))
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: the user asked for it
+class Stopped(NearfarError):  # noqa: N818  # not an error: the user asked for it
     """Training was interrupted and saved; ``step`` is the last one done."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"Stopped after step {step}; everything up to there is saved.")
+        super().__init__(
+            f"Stopped after step {step}; everything up to there is saved. To go on, add --resume to the same command."
+        )
         self.step = step
 
 
@@ -120,10 +122,24 @@ def train_run(
     )
     scores: dict[str, Any] = run.timed("report", lambda: _write_evidence(run, systems))
     run.seconds["total"] = before + time.perf_counter() - start
-    folder.update_record(seconds=run.seconds, state=FINISHED)
+    folder.update_record(seconds=run.seconds)
     write_card(run.folder, run.encoder, dataset, scores)
     write_report(folder.path)
+    folder.update_record(state=FINISHED)
     return scores
+
+
+def check_inputs(dataset: Dataset, config: RunConfig) -> None:
+    """Raise now, before anything is written, what a wrong setting or data without relevant pairs would raise later.
+
+    Raises:
+        ConfigError: the objective or a measure is not known.
+        DataError: no relevant pair to train on, or no query to measure.
+    """
+    parse(config.objective)
+    Task.of(dataset, None, config.evaluation)
+    PairCollator(dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
+    DevSearch(dataset, config.dev, config.training.seed)
 
 
 def fit(run: Run) -> None:
@@ -160,18 +176,18 @@ def fit(run: Run) -> None:
     )
     watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
     with stop_on_interrupt(watch):
-        trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+        trainer.run(checkpoints[-1] if checkpoints else None)
     state = trainer.state
     if watch.interrupted:
         raise Stopped(state.global_step)
     _warn_if_worse(run, start_score, float(state.best_metric or 0.0), dev.measure)
-    replace_folder(folder.model, encoder.save)
     folder.update_record(
         best_step=state.best_global_step,
         trained_steps=state.global_step,
         stopped="early" if state.global_step < steps else "at the end",
         tuned_hash=weights_hash(encoder),
     )
+    replace_folder(folder.model, encoder.save)  # last: where it is, training is over
 
 
 def learning_rate(config: RunConfig, encoder: Trainable) -> float:

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
 from nearfar.batches.collate import Keys, PairCollator
@@ -20,10 +22,11 @@ from nearfar.batches.sample import Key, RandomBatches
 from nearfar.config.run import RunConfig
 from nearfar.engine.microbatch import token_budget
 from nearfar.engine.step import Step, StepInput, prepare_step
-from nearfar.errors import ResourceError
+from nearfar.errors import DataError, ResourceError, first_few
 from nearfar.events import Metrics, Progress, Sink
+from nearfar.files import atomic
 from nearfar.training.dev import DevSearch
-from nearfar.training.folder import COMPLETE
+from nearfar.training.folder import COMPLETE, keep_checkpoints
 
 _NEVER = 10**9
 """An interval that no run reaches: our own callback decides when to evaluate and to save."""
@@ -50,7 +53,7 @@ def training_arguments(
         eval_steps=_NEVER,
         save_strategy="steps",
         save_steps=_NEVER,
-        save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,
         load_best_model_at_end=True,
         metric_for_best_model=f"eval_{config.dev.measure}",
         greater_is_better=True,
@@ -92,7 +95,30 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         self.remove_callback(PrinterCallback)
         self._pairs, self._dev, self._config, self._sink = pairs, dev, config, sink
         self._encoder = step.encoder
+        self._last_loss = (0, torch.zeros(()))
         self.control: TrainerControl
+
+    def run(self, checkpoint: Path | None) -> None:
+        """Train from the start or from a checkpoint; afterwards the model is that of the best checkpoint.
+
+        A checkpoint after which nothing is left to train (the last step, or an early stop) is taken as it is: the
+        Trainer would do one more step.
+
+        Raises:
+            DataError: when the loss is no finite number.
+            ResourceError: when a checkpoint cannot be written.
+        """
+        if checkpoint is None:
+            self.train()
+            return
+        state = _settled_state(checkpoint)
+        stops = state.stateful_callbacks.get("EarlyStoppingCallback", {}).get("attributes", {})
+        waited = stops.get("early_stopping_patience_counter", 0)
+        if state.global_step < self.args.max_steps and waited < self._config.dev.patience:
+            self.train(resume_from_checkpoint=str(checkpoint))
+        else:
+            self.state = state
+            self._load_best_model()
 
     def get_train_dataloader(self) -> DataLoader[StepInput]:
         """Batches of prepared texts."""
@@ -110,11 +136,29 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         self, model: nn.Module, inputs: StepInput, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The loss of a step."""
+        self._check_loss()
         loss = model(inputs)
+        self._last_loss = (self.state.global_step, loss.detach())
         return (loss, {}) if return_outputs else loss
+
+    def _check_loss(self) -> None:
+        """Stop when the loss of the step before was not finite. One step late, so that nothing waits for the device."""
+        step, loss = self._last_loss
+        if bool(torch.isfinite(loss)):
+            return
+        sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
+        epoch, place = divmod(step, len(sampler))
+        sampler.set_epoch(epoch)
+        keys = next(islice(sampler, place, None))
+        raise DataError(
+            f"The loss is {float(loss)} at step {step + 1}, whose queries were "
+            f"{first_few(map(repr, self._pairs.query_ids(keys)), 3)}. Lower training.learning_rate, raise the "
+            "temperature of the objective, or look at these rows; train anew in another --out."
+        )
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """The dev search; its score is what early stopping and the choice of the best checkpoint look at."""
+        self._check_loss()
         score = self._dev(self._encoder)
         self._sink.emit(Metrics(step=self.state.global_step, group="dev", values={self._dev.measure: score}))
         metrics = {f"eval_{self._dev.measure}": score}
@@ -133,11 +177,13 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         return 0
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Write a checkpoint, and mark it as complete when all of it is on disk."""
+        """Write a checkpoint, mark it as complete when all of it is on disk, and keep only it and the best."""
+        self._check_loss()
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
             (folder / COMPLETE).touch()
+            keep_checkpoints(folder.parent, (self.state.global_step, self.state.best_global_step))
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(folder, ignore_errors=True)
             reason = str(error).strip().splitlines()[0]
@@ -183,6 +229,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
             names = ("loss", "learning_rate", "grad_norm", "epoch")
             values = {name: float(logs[name]) for name in names if name in logs}
             self._sink.emit(Metrics(step=state.global_step, group="train", values=values))
+
+
+def _settled_state(checkpoint: Path) -> TrainerState:
+    """The state in a checkpoint. The path of the best checkpoint, which is in it, is set right after a move."""
+    file = checkpoint / TRAINER_STATE_NAME
+    state = TrainerState.load_from_json(str(file))
+    if state.best_model_checkpoint is not None:
+        state.best_model_checkpoint = str(checkpoint.parent / Path(state.best_model_checkpoint).name)
+        with atomic(file) as partial:
+            state.save_to_json(str(partial))
+    return state
 
 
 def evaluation_points(steps: int, evaluations: int) -> frozenset[int]:

@@ -1,0 +1,114 @@
+"""Every snippet of the documentation runs as it stands, in a folder that holds its data and nothing of the project.
+
+Shell snippets run in a shell, Python ones in this process, where warnings are errors and annotations are checked.
+"""
+
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SNIPPETS = Path(__file__).parents[2] / "docs" / "snippets"
+TRAINING = "first-run.sh"
+
+NEEDS = {
+    "search.sh": (TRAINING,),
+    "use-model.py": (TRAINING,),
+    "resume.sh": (TRAINING,),
+    "report.sh": (TRAINING,),
+    "per-query.py": (TRAINING,),
+    "evaluate.sh": (TRAINING,),
+}
+"""What a reader has run before, on the same page or on the first one."""
+
+PRINTED = {
+    "first-run.sh": ("tuned - base", "nDCG@10", "runs/first/report.html"),
+    "search.sh": ("base", "tuned", "Store the"),
+    "first-run.py": ("interval +", "runs/second/report.html"),
+    "use-model.py": ("tensor([[",),
+    "resume.sh": ("tuned - base",),
+    "settings.sh": ("runs/longer/model",),
+    "evaluate.sh": ("bm25", "24 queries", "written to runs/measured"),
+    "report.sh": ("first.html",),
+    "columns.sh": ("2 queries", "1.0000"),
+    "layouts.py": ("pairs.csv: read as pairs", "topics.jsonl: read as multilabel", "beir: read as beir"),
+    "identity.py": ("who repairs bicycles?",),
+    "splits.py": ("train 144 queries", "dev 48 queries", "test 48 queries"),
+    "make-test-set.py": ("corpus.jsonl",),
+    "records.py": ("advice 2 queries 3 documents",),
+    "prompts.sh": ("runs/prompted/model",),
+    "per-query.py": ("queries won",),
+    "objective.py": ("InfoNCE(temperature=0.05, directions=symmetric) tensor(",),
+    "module.py": ("nDCG@10",),
+    "encoder.py": ("FirstWords",),
+}
+"""What the output of each snippet holds."""
+
+
+def run_shell(snippet: Path, folder: Path) -> str:
+    beside_python = str(Path(sys.executable).parent)
+    environment = {
+        **os.environ,
+        "PATH": f"{beside_python}{os.pathsep}{os.environ['PATH']}",
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "120",
+    }
+    done = subprocess.run(
+        ["bash", "-e", "-u", str(snippet)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{snippet.name}: {done.stderr or done.stdout}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def run_python(snippet: Path, folder: Path, monkeypatch, capsys) -> str:
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    runpy.run_path(str(snippet), run_name="__main__")
+    return capsys.readouterr().out
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with the data in which the first run has been made, and what that printed."""
+    folder = tmp_path_factory.mktemp("first") / "work"
+    shutil.copytree(SNIPPETS / "data", folder)
+    return folder, run_shell(SNIPPETS / TRAINING, folder)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SNIPPETS.glob("*.*")))
+def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
+    if name == TRAINING:
+        output = request.getfixturevalue("trained")[1]
+    else:
+        folder, needed = tmp_path / "work", NEEDS.get(name, ())
+        shutil.copytree(request.getfixturevalue("trained")[0] if TRAINING in needed else SNIPPETS / "data", folder)
+        for before in needed:
+            if before != TRAINING:
+                run_python(SNIPPETS / before, folder, monkeypatch, capsys)
+        if name.endswith(".sh"):
+            output = run_shell(SNIPPETS / name, folder)
+        else:
+            output = run_python(SNIPPETS / name, folder, monkeypatch, capsys)
+    assert name in PRINTED, f"say in PRINTED what {name} prints"
+    for part in PRINTED[name]:
+        assert part in output
+
+
+def test_the_data_is_what_its_script_makes(tmp_path):
+    shutil.copy(SNIPPETS / "data" / "make.py", tmp_path)
+    runpy.run_path(str(tmp_path / "make.py"), run_name="__main__")
+    made = [path for path in tmp_path.iterdir() if path.name != "make.py"]
+    assert sorted(path.name for path in made) == ["pairs.jsonl", "tokenizer.json"]
+    for path in made:
+        assert path.read_bytes() == (SNIPPETS / "data" / path.name).read_bytes()
