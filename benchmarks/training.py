@@ -47,7 +47,7 @@ class Ours:
     def __init__(self, precision: str) -> None:
         self.encoder = load(MODEL, max_length=LENGTH)
         self.step = Step(self.encoder, parse("InfoNCE(temperature=0.05, directions=symmetric)"), precision)
-        self.budget = token_budget(None, self.encoder.device)
+        self.budget = token_budget(None, self.encoder)
         self.optimiser = torch.optim.AdamW(self.step.parameters(), lr=1e-6)
 
     def loss(self, batch: Batch) -> torch.Tensor:
@@ -106,7 +106,7 @@ def main() -> None:
     sides = {
         "theirs": Theirs(),
         "equal": Ours("float32"),
-        "default": Ours(resolve_precision("auto", torch.device("cpu"))),
+        "default": Ours(precision),
     }
     gap = loss_gap(sides["equal"], sides["theirs"], batches[:2])
     taken: dict[str, list[float]] = {name: [] for name in sides}

@@ -73,6 +73,7 @@ def test_start_is_light(module):
     assert [name for name in HEAVY if name in loaded] == []
 
 
+@pytest.mark.slow
 def test_public_names_resolve_with_core_packages_alone():
     blocked = optional_packages()
     assert {"datasets", "beartype", "pytest", "hypothesis"} <= blocked

@@ -1,2 +1,1 @@
-nearfar train pairs.jsonl --model 'static:tokenizer.json?dim=64' --out runs/prompted \
-  --set 'model.prompts={query: "question: ", document: "answer: "}' --set training.steps=4
+nearfar config --set 'model.prompts={query: "question: ", document: "answer: "}' > prompted.yaml

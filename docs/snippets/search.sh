@@ -1,1 +1,1 @@
-nearfar search runs/first "Where should I keep a sofa in winter?" -k 3
+nearfar search runs/first "Can I paint my bicycle?" -k 3

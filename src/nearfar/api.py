@@ -140,7 +140,8 @@ def evaluate(
     Args:
         model: a name as in ``nearfar.encoders.locate``, ``bm25``, or an encoder.
         data: a path, a hub name, or tables.
-        split: which queries; None takes test, else dev, else all. Data without splits is split for it as in training.
+        split: which queries; None takes test, else dev, else all. Data without splits is split for it as in training,
+            and when the model is that of a run on the same data, its test split is taken.
         out: a new folder for scores.json, per_query.parquet and the TREC run file; None writes nothing.
         config: the settings; ``data``, ``model`` and ``evaluation`` count.
         settings: overrides, such as ``["evaluation.depth=1000"]``.
@@ -155,8 +156,13 @@ def evaluate(
     folder = check_new(Path(out)) if out is not None else None
     with shown(sink) as watched:
         dataset = _load(data, options.data, watched)
-        if split in (TRAIN, DEV, TEST) and dataset.splits == (UNSPLIT,):
-            dataset = split_data(dataset, options.data)
+        if dataset.splits == (UNSPLIT,):
+            trained = _config_of_run(model, data) if split is None else None
+            if trained is not None:
+                watched.emit(Message(text="The model was trained on this data: measuring the test split of its run."))
+                dataset = split_data(dataset, trained.data)
+            elif split in (TRAIN, DEV, TEST):
+                dataset = split_data(dataset, options.data)
 
         from nearfar.evaluation.evaluate import Task, evaluate_bm25, evaluate_encoder, summary, write_results
 
@@ -221,6 +227,17 @@ def _load(data: Dataset | Path | str, options: DataOptions, sink: Sink) -> Datas
             "says which are relevant. Give the lowest relevant grade: --set data.positive_from=GRADE."
         )
     return dataset
+
+
+def _config_of_run(model: Any, data: Any) -> RunConfig | None:
+    """The settings of the run that made a model, when it was trained on the data of this name; else None."""
+    if not isinstance(model, str | Path):
+        return None
+    for path in (Path(model), Path(model).parent):
+        if (path / "run.json").is_file():
+            folder = read_run(path)
+            return read_config(folder.config) if folder.read_record().get("data") == str(data) else None
+    return None
 
 
 def _name_of(model: Any) -> str:

@@ -32,7 +32,9 @@ VALUES = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
-    | st.sampled_from(["class", "lambda", "None", "true", "TRUE", "none", "Part", "Whole", "İ", "ﬁ", "_", "__x__", "a b"]),
+    | st.sampled_from(
+        ["class", "lambda", "None", "true", "TRUE", "none", "Part", "Whole", "İ", "ﬁ", "_", "__x__", "a b"]
+    ),
     lambda inner: st.lists(inner, max_size=3).map(tuple) | st.builds(Part, weight=inner, name=inner),
     max_leaves=6,
 )

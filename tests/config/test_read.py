@@ -74,7 +74,11 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("training.learning_rate=null", ("training", "learning_rate"), None),
         ("training.seed=1e3", ("training", "seed"), 1000),
         ("training.schedule=cosine", ("training", "schedule"), "cosine"),
-        ("objective=InfoNCE(temperature=0.02, directions=gte)", ("objective",), "InfoNCE(temperature=0.02, directions=gte)"),
+        (
+            "objective=InfoNCE(temperature=0.02, directions=gte)",
+            ("objective",),
+            "InfoNCE(temperature=0.02, directions=gte)",
+        ),
         ("model.prompts.query=query: ", ("model", "prompts", "query"), "query: "),
         ("model.prompts.query=", ("model", "prompts", "query"), ""),
         ("model.prompts={query: 'q: ', document: ''}", ("model", "prompts"), {"query": "q: ", "document": ""}),
@@ -134,7 +138,7 @@ def test_every_mistake_is_listed_at_once():
 def test_an_override_below_a_value_is_refused(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("training: 3\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="--set training.epochs=1: training holds the value 3, not further keys"):
+    with pytest.raises(ConfigError, match=r"--set training.epochs=1: training holds the value 3, not further keys"):
         read_config(path, ["training.epochs=1"])
 
 

@@ -27,7 +27,7 @@ NEEDS = {
 
 PRINTED = {
     "first-run.sh": ("tuned - base", "nDCG@10", "runs/first/report.html"),
-    "search.sh": ("base", "tuned", "Store the"),
+    "search.sh": ("base", "tuned", "Sand the bike"),
     "first-run.py": ("interval +", "runs/second/report.html"),
     "use-model.py": ("tensor([[",),
     "resume.sh": ("tuned - base",),
@@ -40,13 +40,31 @@ PRINTED = {
     "splits.py": ("train 144 queries", "dev 48 queries", "test 48 queries"),
     "make-test-set.py": ("corpus.jsonl",),
     "records.py": ("advice 2 queries 3 documents",),
-    "prompts.sh": ("runs/prompted/model",),
+    "prompts.sh": (),
     "per-query.py": ("queries won",),
     "objective.py": ("InfoNCE(temperature=0.05, directions=symmetric) tensor(",),
     "module.py": ("nDCG@10",),
     "encoder.py": ("FirstWords",),
 }
 """What the output of each snippet holds."""
+
+WRITTEN = {
+    "first-run.sh": ("runs/first/report.html", "<html"),
+    "settings.sh": ("runs/longer/config.yaml", "epochs: 6"),
+    "evaluate.sh": ("runs/measured/scores.json", '"runs/first"'),
+    "report.sh": ("first.html", "<html"),
+    "prompts.sh": ("prompted.yaml", "query: 'question: '"),
+    "make-test-set.py": ("household/qrels/test.tsv", "query-id\tcorpus-id\tscore"),
+}
+"""A file that a snippet writes, and a part of what is in it."""
+
+SLOW = frozenset({TRAINING, "settings.sh", *(name for name, needed in NEEDS.items() if TRAINING in needed)})
+"""Snippets that start a process which trains or loads a model, or that need one to have run."""
+
+
+def each_snippet():
+    names = sorted(path.name for path in SNIPPETS.glob("*.*"))
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
 
 def run_shell(snippet: Path, folder: Path) -> str:
@@ -86,10 +104,10 @@ def trained(tmp_path_factory):
     return folder, run_shell(SNIPPETS / TRAINING, folder)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SNIPPETS.glob("*.*")))
+@pytest.mark.parametrize("name", each_snippet())
 def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
     if name == TRAINING:
-        output = request.getfixturevalue("trained")[1]
+        folder, output = request.getfixturevalue("trained")
     else:
         folder, needed = tmp_path / "work", NEEDS.get(name, ())
         shutil.copytree(request.getfixturevalue("trained")[0] if TRAINING in needed else SNIPPETS / "data", folder)
@@ -103,6 +121,9 @@ def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
     assert name in PRINTED, f"say in PRINTED what {name} prints"
     for part in PRINTED[name]:
         assert part in output
+    if name in WRITTEN:
+        file, part = WRITTEN[name]
+        assert part in (folder / file).read_text(encoding="utf-8")
 
 
 def test_the_data_is_what_its_script_makes(tmp_path):

@@ -37,7 +37,9 @@ def relations(draw, most=6):
     """Any relation: several positives, grades of 0, rows without positives, ignored pairs, equal texts anywhere."""
     anchors, candidates = draw(st.integers(1, most)), draw(st.integers(1, most))
     grade = st.sampled_from([None, None, 0, 1, 2])
-    grades = draw(st.lists(st.lists(grade, min_size=candidates, max_size=candidates), min_size=anchors, max_size=anchors))
+    grades = draw(
+        st.lists(st.lists(grade, min_size=candidates, max_size=candidates), min_size=anchors, max_size=anchors)
+    )
     texts = st.integers(0, draw(st.sampled_from([3, 1000])))
     pairs = st.tuples(st.integers(0, anchors - 1), st.integers(0, candidates - 1))
     return relation(

@@ -14,7 +14,9 @@ NUMBERS = st.lists(st.lists(st.floats(-50, 50), min_size=3, max_size=3), min_siz
 
 @given(values=NUMBERS, data=st.data())
 def test_log_sum_of_what_the_mask_leaves(values, data):
-    chosen = data.draw(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=len(values), max_size=len(values)))
+    chosen = data.draw(
+        st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=len(values), max_size=len(values))
+    )
     found = masked_logsumexp(torch.tensor(values, dtype=torch.float64), torch.tensor(chosen))
     for result, row, mask in zip(found.tolist(), values, chosen, strict=True):
         total = math.fsum(math.exp(value) for value, taken in zip(row, mask, strict=True) if taken)

@@ -54,7 +54,9 @@ def rows(anchors, candidates, relation, temperature, directions, similarity):
     def among_anchors(i):
         ids = relation.anchor_ids.tolist()
         return sum(
-            mass(left[i], left[k]) for k in range(number_of_anchors) if k != i and strangers(ids[i], ids[k], relevant, 0)
+            mass(left[i], left[k])
+            for k in range(number_of_anchors)
+            if k != i and strangers(ids[i], ids[k], relevant, 0)
         )
 
     def among_candidates(p):

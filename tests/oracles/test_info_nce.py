@@ -159,9 +159,7 @@ def test_symmetric_is_the_mean_of_both_directions_and_the_clip_loss(temperature)
 
 def test_hard_negatives_count_along_rows_but_have_no_column_of_their_own():
     anchors, candidates = random_vectors((2, 3), 4)
-    known = relation(
-        [[1, None, 0], [None, 1, None]], origins=[Origin.IN_BATCH, Origin.IN_BATCH, Origin.HARD]
-    )
+    known = relation([[1, None, 0], [None, 1, None]], origins=[Origin.IN_BATCH, Origin.IN_BATCH, Origin.HARD])
     rows = InfoNCE(temperature=0.2).rows(anchors, candidates, known)[0]
     columns = InfoNCE(temperature=0.2).rows(candidates[:2], anchors, diagonal(2))[0]
     found = InfoNCE(temperature=0.2, directions="symmetric").rows(anchors, candidates, known)[0]

@@ -13,26 +13,7 @@ import pyarrow.parquet as parquet
 
 MEASURES = ("nDCG@10", "Success@1", "RR@10", "AP@100", "R@100")
 
-PAIRS = [
-    ("how do I undo my last commit but keep the changes", "git reset --soft HEAD~1 moves the branch back by one commit. The index and the working tree stay as they are, so that everything the commit held is staged again."),
-    ("repo got huge after someone added a video", "Rewriting history to drop large files: git filter-repo --strip-blobs-bigger-than 10M removes blobs over a size from all commits. Everyone has to clone again afterwards."),
-    ("merge only one file from another branch", "git restore --source=feature path/to/file takes a single file from another branch into the working tree without merging the branch."),
-    ("who changed this line and why", "git log -L 40,60:src/parser.c follows a range of lines through history and prints each commit that touched it, which shows intent better than blame does."),
-    ("find the commit that broke the build", "git bisect run ./test.sh does a binary search over history; the script returns 0 for good, 1 for bad and 125 for a commit that cannot be tested."),
-    ("database says too many clients already", "max_connections limits server processes. Put a pooler such as PgBouncer in transaction mode before the server rather than raising the limit into the thousands."),
-    ("query is slow although there is an index", "The planner ignores an index when the predicate wraps the column in a function or the estimated selectivity is low. Compare estimated and actual rows in EXPLAIN (ANALYZE, BUFFERS)."),
-    ("table keeps growing after deleting rows", "Deleted tuples stay until VACUUM marks their space as reusable. Only VACUUM FULL or pg_repack gives space back to the operating system."),
-    ("is it safe to add a column in production", "ALTER TABLE ... ADD COLUMN with a constant default does not rewrite the table since version 11, but it takes a short exclusive lock; set lock_timeout first."),
-    ("copy a database to another server without downtime", "Logical replication publishes the changes of tables. Create a subscription on the new server, wait until the lag is zero, then switch the application over."),
-    ("container exits immediately with code 0", "A container lives as long as its first process. A shell script that starts a service in the background and returns ends the container at once."),
-    ("image is 2 GB, how to make it smaller", "Use a multi-stage build: compile in one stage, copy only the result into a slim base image, and keep package caches out of the layers."),
-    ("cannot reach service in other container by localhost", "Inside a container localhost is the container itself. Containers on the same user-defined network resolve each other by service name."),
-    ("files written in a volume belong to root", "Pass --user with your uid and gid, or make the directory in the image and chown it there: a fresh named volume takes over its ownership."),
-    ("what is the difference between a list and a tuple", "Tuples are immutable sequences, usually holding heterogeneous items that are accessed by unpacking; lists are mutable and usually homogeneous."),
-    ("why does my default argument remember old values", "Default values are evaluated once, when the def statement runs. A mutable default such as a list is therefore shared between calls; use None and create it inside."),
-    ("run blocking code without freezing the event loop", "asyncio.to_thread runs a function in a separate thread and returns a coroutine that can be awaited for its result."),
-    ("import works in the shell but not in tests", "The first entry of sys.path is the folder of the script, not the current folder. Install the package in editable mode, or run the tests with python -m."),
-]
+PAIRS = [line.split("\t") for line in (Path(__file__).parent / "pairs.tsv").read_text(encoding="utf-8").splitlines()]
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)> & \"quotes\" <b>bold</b> %{x} {{ 7*7 }}"
 
@@ -47,7 +28,7 @@ def write_run_folder(
     omit: tuple[str, ...] = (),
     hostile: bool = False,
 ) -> Path:
-    """Write a whole run; ``gain`` is how much tuning lifts a query's latent score, ``omit`` names files to leave out."""
+    """Write a whole run: ``gain`` is how much tuning lifts a query, ``omit`` names files to leave out."""
     generator = np.random.default_rng(seed)
     (folder / "evaluation").mkdir(parents=True, exist_ok=True)
     values = _per_query(generator, queries, gain, spread)
@@ -124,12 +105,13 @@ def _scores(generator, values) -> dict:
             p = (1 + int((np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-9).sum())) / 1001
             comparisons.append(
                 {"treatment": "tuned", "control": control, "measure": measure, "mean": float(gaps.mean()), "low": low,
-                 "high": high, "p": p, "test": "randomisation (1,000 draws)", "n": len(gaps),
+                 "high": high, "p": p, "test": "randomisation test, 1000 draws", "n": len(gaps),
                  "wins": int((gaps > 0).sum()), "losses": int((gaps < 0).sum()), "ties": int((gaps == 0).sum())}
             )  # fmt: skip
     return {
         "split": "test",
         "queries": len(values["base"]["nDCG@10"]),
+        "confidence": 0.95,
         "documents": 18432,
         "systems": {s: {m: float(v[m].mean()) for m in MEASURES} for s, v in values.items()},
         "intervals": {s: {m: _interval(generator, v[m]) for m in MEASURES} for s, v in values.items()},
@@ -181,7 +163,9 @@ def _training(path: Path, generator, gain: float, text: str) -> None:
             lines.append({"step": step, "group": "dev", "nDCG@10": float(0.651 + lift + generator.normal(0, 0.0015))})
         if step:
             loss = 0.55 + 1.9 * np.exp(-step / 90) + generator.normal(0, 0.05)
-            lines.append({"step": step, "group": "train", "loss": float(loss), "learning_rate": 2e-5, "epoch": step / 210})
+            lines.append(
+                {"step": step, "group": "train", "loss": float(loss), "learning_rate": 2e-5, "epoch": step / 210}
+            )
         if step == 300:
             lines.append({"level": "warning", "message": text or "12 texts were cut at 256 tokens."})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -228,7 +212,7 @@ def _data(generator, queries: int, text: str) -> dict:
 
 def _run(text: str) -> dict:
     return {
-        "name": text or "help-desk-minilm", "model": "sentence-transformers/all-MiniLM-L6-v2", "data": "help-desk",
+        "name": text or "help-desk-minilm", "model": "sentence-transformers/all-MiniLM-L6-v2", "data": "data/help-desk",
         "created": "2026-11-22T00:46:52+00:00", "seconds": {"train": 412.6, "evaluate": 38.2, "total": 463.9},
         "environment": {"python": "3.11.7", "torch": "2.9.0+cpu", "transformers": "5.2.0",
                         "sentence_transformers": "6.0.1", "nearfar": "0.1.0", "cpu": "AMD EPYC 7B13", "threads": 8},

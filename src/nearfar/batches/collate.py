@@ -78,10 +78,6 @@ class PairCollator:
         )
         return Batch(self._dataset.queries.take(queries), self._dataset.documents.take(documents), relation)
 
-    def query_ids(self, keys: Sequence[Key]) -> list[str]:
-        """The ids of the queries of ``keys``, for messages."""
-        return [self._dataset.queries.id(int(self._pairs[pair][0])) for _, pair in keys]
-
     def _members(self, node: int) -> np.ndarray:
         return self._documents[self._starts[node] : self._starts[node + 1]]
 

@@ -7,7 +7,8 @@ from jaxtyping import Int, Int32, Int64
 from nearfar.data.tables import Dataset, Qrels
 from nearfar.types import Origin, Relation
 
-Rows = Int32[np.ndarray, " row"] | Int64[np.ndarray, " row"]
+Queries = Int32[np.ndarray, " query"] | Int64[np.ndarray, " query"]
+Documents = Int32[np.ndarray, " document"] | Int64[np.ndarray, " document"]
 
 
 class Judgements:
@@ -25,7 +26,9 @@ class Judgements:
         self._query_ids, self._document_ids = dataset.identities
         self._positive_from = dataset.positive_from
 
-    def relation(self, queries: Rows, documents: Rows, hard: Int64[np.ndarray, " hard"] | None = None) -> Relation:
+    def relation(
+        self, queries: Queries, documents: Documents, hard: Int64[np.ndarray, " hard"] | None = None
+    ) -> Relation:
         """Who belongs to whom among distinct ``queries`` (anchors) and distinct ``documents`` (candidates).
 
         Args:
@@ -65,7 +68,7 @@ class Judgements:
         ]
         return negatives
 
-    def _entries(self, queries: Rows) -> tuple[Int64[np.ndarray, " entry"], Int64[np.ndarray, " entry"]]:
+    def _entries(self, queries: Queries) -> tuple[Int64[np.ndarray, " entry"], Int64[np.ndarray, " entry"]]:
         """For each judgement of ``queries``: the position of its query, and its own position in the qrels."""
         start, stop = self._starts[queries], self._starts[queries.astype(np.int64) + 1]
         count = stop - start

@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> int:
         known = [command.name for command in app.registered_commands if command.name]
         unknown = next((word for word in arguments if not word.startswith("-")), "")
         hint = did_you_mean(unknown, known) if message.startswith("No such command") and "?" not in message else ""
-        _explain(f"{message}{hint} See: nearfar --help", arguments)
+        _explain(f"{message.rstrip('.')}.{hint} See: nearfar --help", arguments)
     else:
         return outcome if isinstance(outcome, int) else 0
     return 2

@@ -1,15 +1,14 @@
 """Tables for the terminal, on the output stream."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from nearfar.api import SearchHit
+from nearfar.api import SearchHit
 
 _SHOWN_CHARACTERS = 240
 
@@ -37,7 +36,7 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     console.print(differences)
 
 
-def print_hits(hits: "Mapping[str, Sequence[SearchHit]]") -> None:
+def print_hits(hits: Mapping[str, Sequence[SearchHit]]) -> None:
     """Rankings of several systems side by side."""
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, show_lines=True, expand=True)
@@ -67,6 +66,6 @@ def _difference(comparison: Mapping[str, Any]) -> str:
     return f"{comparison['mean']:+.4f} ({comparison['low']:+.4f} to {comparison['high']:+.4f})"
 
 
-def _cell(hit: "SearchHit") -> Text:
+def _cell(hit: SearchHit) -> Text:
     text = hit.text if len(hit.text) <= _SHOWN_CHARACTERS else hit.text[: _SHOWN_CHARACTERS - 1] + "…"
     return Text.assemble((f"{hit.score:.3f}  {hit.id}\n", "bold"), text)

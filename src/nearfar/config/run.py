@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from nearfar.config.data import DataOptions
 
@@ -48,7 +48,7 @@ class TrainingOptions(Section):
     epochs: float = Field(default=3.0, gt=0, description="Passes over the training pairs, unless stopped early.")
     steps: int | None = Field(default=None, ge=1, description="Steps instead of epochs.")
     learning_rate: float | None = Field(
-        default=None, gt=0, description="None: 5e-5 for transformers, 5e-3 for static encoders."
+        default=None, gt=0, description="None: 5e-5 for transformers, 2e-2 for static encoders."
     )
     schedule: Literal["linear", "cosine", "constant"] = Field(
         default="linear", description="What the learning rate does after the warm-up."
@@ -76,6 +76,12 @@ class EvaluationOptions(Section):
     """How results are measured."""
 
     measures: tuple[str, ...] = Field(default=DEFAULT_MEASURES, description="ir-measures names.")
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _one_or_several(cls, measures: object) -> object:
+        return (measures,) if isinstance(measures, str) else measures
+
     depth: int = Field(default=100, ge=1, description="Documents retrieved for a query.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="float32", description="Of the encoder while texts are encoded for the final evaluation."

@@ -110,7 +110,8 @@ def _sentence_transformer(source: str, name: str, device: str, seed: int) -> Sen
         # A folder without, say, a pooler gets a random one. It has to be the same at every opening.
         with quiet(), torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            return SentenceTransformer(source, device=device)
+            # Weights saved in half precision are trained in full: small updates would round away otherwise.
+            return SentenceTransformer(source, device=device).float()
     except Exception as error:  # the libraries underneath raise many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(f"Cannot open the model {name}: {reason}") from error

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class Role(StrEnum):
     DOCUMENT = "document"
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Anything that turns texts into vectors: a model, an API, a table."""
 
@@ -48,6 +49,9 @@ class TorchEncoder(nn.Module, ABC):
     similarity: Similarity = "cosine"
     inference_tokens: int | None = None
     """Padded tokens in one forward pass of ``encode_*``; None takes what suits the device."""
+
+    pads: bool = True
+    """Whether texts that share a forward pass are padded to the longest of them."""
 
     precision: str = "float32"
     """``float32`` or ``bfloat16`` (autocast), for ``encode_*``. Set by whoever encodes."""

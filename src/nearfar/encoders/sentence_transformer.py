@@ -36,7 +36,7 @@ class SentenceTransformerEncoder(TorchEncoder):
         for name in prompts or {}:
             if name not in tuple(Role):
                 raise ConfigError(
-                    f"Prompts are set for 'query' and 'document', got {name!r}.{did_you_mean(name, Role)}"
+                    f"Prompts are set for 'query' and 'document', got {name!r}.{did_you_mean(name, [*map(str, Role)])}"
                 )
         model.prompts = {**model.prompts, **(prompts or {})}
         if max_length is not None:
@@ -50,6 +50,7 @@ class SentenceTransformerEncoder(TorchEncoder):
             raise ConfigError(
                 f"nearfar compares vectors by cosine or dot product; the model asks for {model.similarity_fn_name!r}."
             )
+        self.pads = type(model[0]).__name__ != "StaticEmbedding"
         self.similarity = "dot" if model.similarity_fn_name == "dot" else "cosine"
 
     def prompt(self, role: Role) -> str | None:

@@ -70,7 +70,7 @@ def encode(encoder: TorchEncoder, texts: Sequence[str], role: Role, sink: Sink) 
         for start in range(0, len(texts), _WINDOW):
             window = list(texts[start : start + _WINDOW])
             rows: Tensor | None = None
-            for places in reversed(cut(encoder.lengths(window, role), token_budget(encoder.inference_tokens, device))):
+            for places in reversed(cut(encoder.lengths(window, role), token_budget(encoder.inference_tokens, encoder))):
                 features = to_device(encoder.features([window[place] for place in places], role), device)
                 vectors = encoder(features).float()
                 if rows is None:

@@ -114,11 +114,13 @@ def space_map(found: Found, corpus: Corpus, queries: np.ndarray, positives: Qrel
 
 def _plane(vectors: Float32[np.ndarray, "text dim"], seed: int) -> Float64[np.ndarray, "text 2"]:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if len(vectors) < 8:  # too few for neighbourhoods
         return np.pad(vectors[:, :2].astype(np.float64), ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
     perplexity = min(30.0, (len(vectors) - 1) / 3)
-    embedded = TSNE(perplexity=perplexity, init="pca", metric="euclidean", random_state=seed).fit_transform(vectors)
+    with threadpool_limits(1):  # so few points: threads that wait for one another take ten times as long
+        embedded = TSNE(perplexity=perplexity, init="pca", metric="euclidean", random_state=seed).fit_transform(vectors)
     return np.asarray(embedded, dtype=np.float64)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from nearfar.data.tables import Dataset, Texts
+from nearfar.data.tables import Dataset
 from nearfar.encoders.protocol import Encoder
-from nearfar.errors import DataError, first_few
 from nearfar.events import Silent, Sink
 from nearfar.files import atomic
 from nearfar.retrieval.bm25 import BM25
@@ -114,7 +113,6 @@ def retrieve(
     """
     documents = _vectors(encoder, corpus, sink, keep)
     vectors = encoder.encode_queries(corpus.dataset.queries.take(queries), sink)
-    _check_finite(vectors, corpus.dataset.queries, queries)
     hits = search(
         vectors,
         documents,
@@ -128,27 +126,10 @@ def retrieve(
 
 
 def _vectors(encoder: Encoder, corpus: Corpus, sink: Sink, keep: Path | None) -> Float32[np.ndarray, "searched dim"]:
-    if keep is None or not keep.is_file():
-        vectors = encoder.encode_documents(corpus.texts(), sink)
-        _check_finite(vectors, corpus.dataset.documents, corpus.rows)
-        if keep is None:
-            return vectors
+    if keep is None:
+        return encoder.encode_documents(corpus.texts(), sink)
+    if not keep.is_file():
         with atomic(keep) as partial, partial.open("wb") as stream:
-            np.save(stream, vectors)
+            np.save(stream, encoder.encode_documents(corpus.texts(), sink))
     kept: Float32[np.ndarray, "searched dim"] = np.load(keep, mmap_mode="r")
     return kept
-
-
-def _check_finite(vectors: Float32[np.ndarray, "text dim"], texts: Texts, rows: np.ndarray) -> None:
-    """Refuse vectors that cannot be ranked.
-
-    Raises:
-        DataError: a vector has NaN or infinity in it.
-    """
-    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(broken):
-        names = first_few((repr(texts.id(int(row))) for row in rows[broken]), 3)
-        raise DataError(
-            f"The model gives vectors with NaN or infinity for {len(broken)} of {len(vectors)} texts: {names}. "
-            "Its weights are broken, or its precision is too low; try another model or float32."
-        )

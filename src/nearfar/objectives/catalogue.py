@@ -1,6 +1,6 @@
 """The named objectives, and the text form that finds them."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -13,6 +13,7 @@ NAMED = {"InfoNCE": InfoNCE}
 """The objectives by name."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What the engine needs of an objective: embeddings and a relation in, losses out. It never sees a model."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from nearfar.api import TrainResult, train
 from nearfar.config.read import override
 from nearfar.config.run import RunConfig
-from nearfar.console import default_sink
+from nearfar.console import shown
 from nearfar.data.docstrings import Function, functions
 from nearfar.data.identity import normalise
 from nearfar.data.load import load
@@ -67,12 +67,12 @@ def run_demo(out: Path, settings: Sequence[str] = (), sink: Sink | None = None) 
         sink: takes events.
     """
     start, fresh = time.perf_counter(), not (out / "run.json").is_file()
-    sink = sink if sink is not None else default_sink()
     data = out.with_name(f"{out.name}-data")
-    if not (data / "corpus.jsonl").is_file():
-        build(data, sink)
     config = override(RunConfig(), (*SETTINGS, *settings))
-    result = train(data, model=MODEL, out=out, config=config, resume=not fresh, sink=sink)
+    with shown(sink) as watched:
+        if not (data / "corpus.jsonl").is_file():
+            build(data, watched)
+        result = train(data, model=MODEL, out=out, config=config, resume=not fresh, sink=watched)
     if not (out / "result.json").is_file():
         stronger = _bm25_with_identifiers(data, config)
         seconds = time.perf_counter() - start if fresh else None

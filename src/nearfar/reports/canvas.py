@@ -45,7 +45,7 @@ def colour(system: str, opacity: float | None = None) -> str:
 def axis(title: str = "", **changes: Any) -> dict[str, Any]:
     """An axis with quiet grid lines."""
     return {
-        "title": {"text": title, "standoff": 10},
+        "title": {"text": title, "standoff": 10, "font": {"size": 13}},
         "gridcolor": "@line",
         "linecolor": "@line",
         "tickcolor": "@line",
@@ -73,13 +73,14 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **changes: Any) -> dict[s
             "font": {"family": FONT, "size": 13, "color": "@ink"},
             "align": "left",
         },
+        "modebar": {"bgcolor": CLEAR, "color": "@soft", "activecolor": "@ink"},
         "dragmode": False,
         "hovermode": "closest",
         **changes,
     }
 
 
-def line_at(value: float, direction: str, **style: Any) -> dict[str, Any]:
+def line_at(value: float | int, direction: str, **style: Any) -> dict[str, Any]:
     """A straight line over the whole figure, ``vertical`` at an x or ``horizontal`` at a y."""
     across, along = ("x", "y") if direction == "vertical" else ("y", "x")
     return {
@@ -95,7 +96,7 @@ def line_at(value: float, direction: str, **style: Any) -> dict[str, Any]:
     }
 
 
-def note(text: str, x: float, y: float, **changes: Any) -> dict[str, Any]:
+def note(text: str, x: float | int, y: float | int, **changes: Any) -> dict[str, Any]:
     """A short text inside a figure."""
     return {"text": text, "x": x, "y": y, "showarrow": False, "font": {"color": "@soft", "size": 13}, **changes}
 

@@ -6,21 +6,27 @@ interrupted run may lack has a default.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shlex import quote
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
+
+AGAIN = "again"
+"""The new run folder in the command that repeats a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class About:
     """``run.json``: what was trained, with what, for how long. ``seconds`` is by phase."""
 
-    name: str
+    name: str = ""
     model: str = ""
+    model_name: str = ""
     data: str = ""
     created: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    environment: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
     objective: str = ""
     seed: int | None = None
     parameters: int | None = None
@@ -30,7 +36,14 @@ class About:
     batch_size: int | None = None
     learning_rate: float | None = None
     stopped: str = ""
-    command: str = ""
+
+    @property
+    def command(self) -> str:
+        """What trains the same again, from where the run was started; empty when data or model are not recorded."""
+        model = self.model_name or self.model
+        if not self.data or not model:
+            return ""
+        return f"nearfar train {quote(self.data)} --model {quote(model)} --config config.yaml --out {AGAIN}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +102,7 @@ class Comparison:
 class Scores:
     """``evaluation/scores.json``: means by system and measure, their intervals, and comparisons.
 
-    ``level`` is the coverage of every interval of the file.
+    ``confidence`` is the coverage of every interval of the file.
     """
 
     split: str = "test"
@@ -98,7 +111,7 @@ class Scores:
     systems: Mapping[str, Mapping[str, float]]
     intervals: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
-    level: float = 0.95
+    confidence: float = 0.95
 
     @property
     def measures(self) -> tuple[str, ...]:

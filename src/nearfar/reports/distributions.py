@@ -1,9 +1,13 @@
 """The figures about similarities, the map and the data: values of a run in, Plotly figures out."""
 
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float64
 
-from nearfar.reports.canvas import Figure, Trace, axis, colour, hover_text, layout, rounded
+from nearfar.reports.canvas import CLEAR, Figure, Trace, axis, colour, hover_text, layout, rounded
 from nearfar.reports.contents import Histogram, MapPoints, PairScores
 from nearfar.reports.words import count, decimal, name_of
 
@@ -28,7 +32,9 @@ def overlap(
     return float(np.minimum(_shares(first, edges), _shares(second, edges)).sum())
 
 
-def _shares(values: Float64[np.ndarray, " _value"], edges: Float64[np.ndarray, " edge"]) -> Float64[np.ndarray, " _bin"]:
+def _shares(
+    values: Float64[np.ndarray, " _value"], edges: Float64[np.ndarray, " edge"]
+) -> Float64[np.ndarray, " _bin"]:
     counts, _ = np.histogram(values, edges)
     return counts / max(1, len(values))
 
@@ -88,19 +94,14 @@ def map_figure(system: str, points: MapPoints) -> Figure:
     """
     shown = np.flatnonzero(points.pairs < np.sort(np.unique(points.pairs))[: POINTS_DRAWN // 2].max(initial=-1) + 1)
     kinds = np.asarray(points.kinds, dtype=object)
-    query = {int(points.pairs[at]): at for at in shown if kinds[at] == "query"}
-    joined: dict[str, list[float | None]] = {"x": [], "y": []}
-    for at in shown:
-        partner = query.get(int(points.pairs[at]))
-        if kinds[at] == "document" and partner is not None:
-            joined["x"] += [*rounded([points.x[partner], points.x[at]], 3), None]
-            joined["y"] += [*rounded([points.y[partner], points.y[at]], 3), None]
+    query = {int(points.pairs[at]): int(at) for at in shown if kinds[at] == "query"}
+    documents = [int(at) for at in shown if kinds[at] == "document"]
     data: list[Trace] = [
         {
             "type": "scatter",
             "mode": "lines",
             "name": "belong together",
-            **joined,
+            **_joined(points, query, documents),
             "line": {"color": "@ink/0.22", "width": 1},
             "hoverinfo": "skip",
         }
@@ -131,12 +132,12 @@ def map_figure(system: str, points: MapPoints) -> Figure:
             "x": [],
             "y": [],
             "line": {"color": "@ink", "width": 2},
-            "marker": {"size": 11, "color": CLEAR_FILL, "line": {"color": "@ink", "width": 2}},
+            "marker": {"size": 11, "color": CLEAR, "line": {"color": "@ink", "width": 2}},
             "hoverinfo": "skip",
             "showlegend": False,
         }
     )
-    hidden = {"showticklabels": False, "showgrid": False, "fixedrange": False}
+    hidden: dict[str, Any] = {"visible": False, "fixedrange": False}
     return Figure(
         name=f"map-{system}",
         title=name_of(system),
@@ -149,7 +150,15 @@ def map_figure(system: str, points: MapPoints) -> Figure:
     )
 
 
-CLEAR_FILL = "rgba(0,0,0,0)"
+def _joined(points: MapPoints, query: Mapping[int, int], documents: list[int]) -> dict[str, list[float | None]]:
+    """A line from the query of each pair to its document; a gap after each. ``query`` gives the row of a pair."""
+    lines: dict[str, list[float | None]] = {"x": [], "y": []}
+    for at in documents:
+        partner = query.get(int(points.pairs[at]))
+        if partner is not None:
+            lines["x"] += [*rounded([points.x[partner], points.x[at]], 3), None]
+            lines["y"] += [*rounded([points.y[partner], points.y[at]], 3), None]
+    return lines
 
 
 def bars_figure(name: str, title: str, labels: list[str], values: list[float], axis_title: str) -> Figure:
@@ -177,7 +186,7 @@ def histogram_figure(name: str, title: str, histogram: Histogram, axis_title: st
     edges, counts = histogram.edges, histogram.counts
     if not counts or len(edges) != len(counts) + 1:
         return None
-    widths = [high - low for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    widths = [high - low for low, high in pairwise(edges)]
     peak = int(np.argmax(counts))
     return Figure(
         name=name,
@@ -190,7 +199,7 @@ def histogram_figure(name: str, title: str, histogram: Histogram, axis_title: st
                 "x": [low + width / 2 for low, width in zip(edges[:-1], widths, strict=True)],
                 "y": [float(value) for value in counts],
                 "width": [0.86 * width for width in widths],
-                "text": [f"{low:g} to {high:g}" for low, high in zip(edges[:-1], edges[1:], strict=True)],
+                "text": [f"{low:g} to {high:g}" for low, high in pairwise(edges)],
                 "textposition": "none",
                 "marker": {"color": "@data"},
                 "hovertemplate": "%{text} words: %{y:,}<extra></extra>",

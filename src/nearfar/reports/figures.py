@@ -1,5 +1,7 @@
 """The figures about scores and training: values of a run in, Plotly figures out."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -8,6 +10,8 @@ from nearfar.reports.contents import Curve, Scores
 from nearfar.reports.words import count, decimal, name_of, percent, signed, systems_in_order
 
 STEPS_DRAWN = 600
+QUARTERS = (0, 25, 50, 75, 100)
+HALVES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def scores_figure(scores: Scores) -> Figure:
@@ -39,7 +43,7 @@ def scores_figure(scores: Scores) -> Figure:
     rows = _measure_axis(measures)
     return Figure(
         name="scores",
-        title=f"Scores, with {percent(scores.level)} intervals",
+        title=f"Scores, with {percent(scores.confidence)} intervals",
         description="Scores by measure. "
         + " ".join(
             f"{name_of(system)}: "
@@ -54,53 +58,40 @@ def scores_figure(scores: Scores) -> Figure:
 
 
 def differences_figure(scores: Scores) -> Figure | None:
-    """Tuned minus each other system, with intervals and a line at zero, or None without comparisons."""
-    controls = [system for system in systems_in_order(scores) if system != "tuned"]
-    measures = scores.measures
-    data: list[Trace] = []
-    words: list[str] = []
-    for control in reversed(controls):
-        found = [one for one in scores.comparisons if (one.treatment, one.control) == ("tuned", control)]
-        found = [one for one in found if one.measure in measures]
-        if not found:
-            continue
-        offset = 0.0 if control == "base" else 0.26
-        solid = control == "base"
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"minus {name_of(control) if control == 'bm25' else name_of(control).lower()}",
-                "x": rounded(one.mean for one in found),
-                "y": [measures.index(one.measure) + offset - 0.13 for one in found],
-                "error_x": _error([one.mean for one in found], [(one.low, one.high) for one in found], colour(control)),
-                "marker": {
-                    "color": colour(control) if solid else "@surface",
-                    "size": 10,
-                    "symbol": SYMBOLS.get(control, "cross"),
-                    "line": {"color": colour(control), "width": 2},
-                },
-                "text": [
-                    f"{hover_text(one.measure)}, tuned minus {hover_text(name_of(control))}<br><b>{signed(one.mean)}</b> "
-                    f"({signed(one.low)} to {signed(one.high)})"
-                    for one in found
-                ],
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )
-        words += [f"Tuned minus {name_of(control)}, {one.measure}: {signed(one.mean)}." for one in found]
-    if not data:
+    """Tuned minus base with intervals and a line at zero, or None without such comparisons."""
+    found = [one for one in scores.comparisons if (one.treatment, one.control) == ("tuned", "base")]
+    found = [one for one in found if one.measure in scores.measures]
+    if not found:
         return None
+    means = [one.mean for one in found]
+    trace: Trace = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": rounded(means),
+        "y": [scores.measures.index(one.measure) for one in found],
+        "error_x": _error(means, [(one.low, one.high) for one in found], colour("tuned")),
+        "marker": {"color": colour("tuned"), "size": 10, "symbol": SYMBOLS["tuned"]},
+        "text": [signed(mean) for mean in means],
+        "textposition": "top center",
+        "textfont": {"color": "@ink", "size": 13},
+        "customdata": [
+            f"{hover_text(one.measure)}<br><b>{signed(one.mean)}</b> ({signed(one.low)} to {signed(one.high)})"
+            for one in found
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "cliponaxis": False,
+    }
     return Figure(
         name="differences",
-        title="Tuned minus the other, paired by query",
-        description="Differences with intervals. " + " ".join(words),
-        height=90 + 62 * len(measures),
-        data=data,
+        title="Tuned minus base, paired by query",
+        description="Tuned minus base. "
+        + " ".join(f"{one.measure}: {signed(one.mean)}, {signed(one.low)} to {signed(one.high)}." for one in found),
+        height=90 + 62 * len(scores.measures),
+        data=[trace],
         layout=layout(
-            axis(tickformat="+.2~f"),
-            _measure_axis(measures),
-            showlegend=True,
+            axis(rangemode="tozero"),
+            _measure_axis(scores.measures),
+            margin={"l": 8, "r": 12, "t": 38, "b": 8},
             shapes=[line_at(0, "vertical", color="@ink", width=1.5)],
         ),
     )
@@ -136,19 +127,19 @@ def gains_figure(differences: Float64[np.ndarray, " query"], measure: str) -> Fi
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     same = total - won - lost
     shown = differences if total <= STEPS_DRAWN else differences[np.linspace(0, total - 1, STEPS_DRAWN).astype(int)]
-    share = 100 * (np.arange(len(shown)) + 0.5) / len(shown)
+    share = 100 * (np.arange(len(shown)) + 0.5) / max(1, len(shown))
     data: list[Trace] = [
         {
             "type": "scatter",
             "mode": "lines",
-            "x": rounded(share, 3),
-            "y": rounded(np.clip(shown, *limits), 4),
+            "x": rounded(share[part], 3),
+            "y": rounded(shown[part], 4),
             "line": {"color": colour(system), "width": 1.5, "shape": "hvh"},
             "fill": "tozeroy",
             "fillcolor": colour(system, 0.32),
             "hoverinfo": "skip",
         }
-        for system, limits in (("tuned", (0, np.inf)), ("base", (-np.inf, 0)))
+        for system, part in (("tuned", shown > 0), ("base", shown < 0))
     ]
     reach = max(0.1, float(np.abs(differences).max(initial=0.0))) * 1.12
     return Figure(
@@ -158,16 +149,41 @@ def gains_figure(differences: Float64[np.ndarray, " query"], measure: str) -> Fi
         height=320,
         data=data,
         layout=layout(
-            axis("queries", ticksuffix=" %", range=[0, 100], showgrid=False),
-            axis(range=[-reach, reach], tickformat="+.1~f"),
+            axis(
+                "queries",
+                range=[0, 100.01],
+                tickvals=list(QUARTERS),
+                ticktext=[f"{at} %" for at in QUARTERS],
+                showgrid=False,
+            ),
+            axis(
+                range=[-reach, reach], tickvals=list(HALVES), ticktext=[signed(at, 1) for at in HALVES], showgrid=False
+            ),
             shapes=[line_at(0, "horizontal", color="@ink", width=1)],
-            annotations=[
-                note(f"<b>{count(won)}</b> gained", 1.5, reach * 0.96, xanchor="left", yanchor="top", font={"color": "@tuned", "size": 15}),
-                note(f"<b>{count(same)}</b> the same", 50, reach * 0.06, yanchor="bottom", font={"color": "@soft", "size": 15}),
-                note(f"<b>{count(lost)}</b> lost", 98.5, -reach * 0.96, xanchor="right", yanchor="bottom", font={"color": "@base", "size": 15}),
-            ],
+            margin={"l": 8, "r": 28, "t": 8, "b": 8},
+            annotations=_totals(won, same, lost, reach),
         ),
     )
+
+
+def _totals(won: int, same: int, lost: int, reach: float) -> list[Trace]:
+    """How many queries lie above, on and below zero, each written beside its part, where the curve leaves room."""
+    total = max(1, won + same + lost)
+    left, right = 100 * won / total, 100 - 100 * lost / total
+    outside, inside = ("left", "right"), ("right", "left")
+    gained = note(f"<b>{count(won)}</b> gained", left, 0.72 * reach, font=_large("tuned"))
+    gone = note(f"<b>{count(lost)}</b> lost", right, -0.72 * reach, font=_large("base"))
+    gained["xanchor"] = (outside if left < 60 else inside)[0]
+    gone["xanchor"] = (outside if right > 40 else inside)[1]
+    room = right - left > 30
+    still = note(
+        f"<b>{count(same)}</b> the same", (left + right) / 2, 0.06 * reach, yanchor="bottom", font=_large("soft")
+    )
+    return [gained, gone, *([still] if room else [])]
+
+
+def _large(name: str) -> Trace:
+    return {"color": f"@{name}", "size": 15}
 
 
 def loss_figure(loss: Curve, best_step: int | None) -> Figure | None:
@@ -188,7 +204,7 @@ def loss_figure(loss: Curve, best_step: int | None) -> Figure | None:
         f"at step {count(loss.steps[-1])}, as a running median.",
         height=300,
         data=traces,
-        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **_best(best_step, label=False)),
+        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **_best(best_step, loss.steps[-1])),
     )
 
 
@@ -196,13 +212,13 @@ def dev_figure(measure: str, curve: Curve, best_step: int | None) -> Figure:
     """A dev measure over training; the best step is marked, the value before training is a dotted line."""
     trace = _line(curve.steps, curve.values, colour("tuned"), 2.5, "dev")
     trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": colour("tuned")}}
-    changes = _best(best_step, label=True)
+    changes = _best(best_step, curve.steps[-1] if curve.steps else 0)
     best = max(curve.values, default=float("nan"))
     if curve.steps and curve.steps[0] == 0:
+        late = best_step is None or 2 * best_step >= curve.steps[-1]
+        label = note(f"base {decimal(curve.values[0])}", 0.3 if late else 0.8, curve.values[0], xref="paper")
         changes["shapes"].append(line_at(curve.values[0], "horizontal", color=colour("base"), width=2, dash="dot"))
-        changes["annotations"].append(
-            note(f"base {decimal(curve.values[0])}", 1, curve.values[0], xref="paper", xanchor="right", yanchor="bottom", font={"color": "@base", "size": 13})
-        )
+        changes["annotations"].append(label | {"yanchor": "bottom", "font": {"color": "@base", "size": 13}})
     return Figure(
         name="dev",
         title=f"{measure} on the dev queries",
@@ -214,7 +230,9 @@ def dev_figure(measure: str, curve: Curve, best_step: int | None) -> Figure:
     )
 
 
-def _line(steps: tuple[int, ...], values: tuple[float, ...] | list[float], tint: str, width: float, name: str) -> Trace:
+def _line(
+    steps: tuple[int, ...], values: tuple[float, ...] | list[float], tint: str, width: float | int, name: str
+) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -226,14 +244,12 @@ def _line(steps: tuple[int, ...], values: tuple[float, ...] | list[float], tint:
     }
 
 
-def _best(step: int | None, *, label: bool) -> dict[str, list[Trace]]:
-    """The mark of the step whose weights were kept."""
-    if step is None:
-        return {"shapes": [], "annotations": []}
-    text = note(
-        f"best: step {count(step)}", step, 0, yref="paper", xanchor="right", yanchor="bottom", xshift=-6, font={"color": "@ink", "size": 13}
-    )
-    return {
-        "shapes": [line_at(step, "vertical", color="@ink", width=1.25, dash="dash")],
-        "annotations": [text] if label else [],
-    }
+def _best(step: int | None, last: int) -> dict[str, Any]:
+    """The mark of the step whose weights were kept; its label stands above the figure, away from the nearer edge."""
+    changes: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 8, "r": 12, "t": 30, "b": 8}}
+    if step is not None:
+        anchor = "right" if 2 * step > last else "left"
+        label = note(f"kept: step {count(step)}", step, 1, yref="paper", xanchor=anchor, yanchor="bottom")
+        changes["annotations"].append(label | {"font": {"color": "@ink", "size": 13}})
+        changes["shapes"].append(line_at(step, "vertical", color="@ink", width=1.25, dash="dash"))
+    return changes

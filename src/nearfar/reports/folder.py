@@ -200,7 +200,9 @@ def _map(path: Path) -> dict[str, MapPoints] | None:
     if table is None:
         return None
     systems = dict.fromkeys(table["system"])
-    return {system: _points(table, [at for at, name in enumerate(table["system"]) if name == system]) for system in systems}
+    return {
+        system: _points(table, [at for at, name in enumerate(table["system"]) if name == system]) for system in systems
+    }
 
 
 def _points(table: Mapping[str, list[Any]], rows: list[int]) -> MapPoints:

@@ -7,7 +7,6 @@ Plotly's own bundle is embedded once, compressed, and unpacked by the browser: 2
 import base64
 import gzip
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from nearfar import errors
+from nearfar.files import write_text
 from nearfar.reports import distributions, figures, words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Comparison, DataFacts, Run, Scores, Training
@@ -62,22 +61,16 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     """
     page = render(read_run(run))
     target = out if out is not None else run / REPORT
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, target)  # noqa: PTH105  # Path.replace is the same call
-    except OSError as error:
-        raise errors.ResourceError(
-            f"The report cannot be written to {target}: {error.strerror}. Give a file in a folder that exists "
-            "and can be written to."
-        ) from None
+    write_text(target, page)
     return target
 
 
 def render(run: Run) -> str:
     """The page as text. The same run gives the same text."""
     drawn = draw(run)
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters |= {
         "decimal": words.decimal,
         "signed": words.signed,
@@ -89,7 +82,7 @@ def render(run: Run) -> str:
     }
     return environment.from_string(asset("report.html.jinja")).render(
         run=run,
-        title=run.about.name if run.about is not None else "Training run",
+        title=(run.about.name if run.about is not None else "") or "Training run",
         headline=words.headline(run.scores) if run.scores is not None else None,
         strips=strips(run.scores) if run.scores is not None else [],
         systems=words.systems_in_order(run.scores) if run.scores is not None else (),
@@ -121,7 +114,9 @@ def draw(run: Run) -> dict[str, Figure]:
     if run.pair_scores is not None:
         drawn += [distributions.similarity_figure(system, run.pair_scores) for system in ("base", "tuned")]
     if run.map is not None:
-        drawn += [distributions.map_figure(system, run.map[system]) for system in ("base", "tuned") if system in run.map]
+        drawn += [
+            distributions.map_figure(system, run.map[system]) for system in ("base", "tuned") if system in run.map
+        ]
     if run.data is not None:
         drawn += _data_figures(run.data)
     return {one.name: one for one in drawn if one is not None}
@@ -198,7 +193,9 @@ def score_table(scores: Scores) -> list[tuple[str, dict[str, Cell], dict[str, Co
             )
             for system, value in values.items()
         }
-        rows.append((measure, cells, {control: scores.comparison("tuned", control, measure) for control in _columns(scores)}))
+        rows.append(
+            (measure, cells, {control: scores.comparison("tuned", control, measure) for control in _columns(scores)})
+        )
     return rows
 
 

@@ -89,7 +89,7 @@ def percent(level: float) -> str:
     return f"{100 * level:g} %"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """``38 s``, ``6 min 53 s`` or ``2 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
@@ -128,7 +128,7 @@ def headline(scores: Scores) -> Headline:
             parts += [Part(text=", "), Part(text="base", system="base"), Part(text=f" {decimal(base)}")]
     endings = {
         "worse": ": training made it worse.",
-        "undecided": ": a difference that these queries cannot tell from zero.",
+        "undecided": ": too close to call.",
     }
     parts.append(Part(text=endings.get(verdict, ".")))
     return Headline(parts=tuple(parts), lede=tuple(_lede(scores)), verdict=verdict)
@@ -159,10 +159,9 @@ def _lede(scores: Scores) -> list[str]:
     if base is None or comparison is None:
         sentences = [f"{where}, {measure} of the tuned model is {decimal(tuned)}."]
     else:
+        gap = difference(comparison, scores.confidence)
         verb = {"better": "rises", "worse": "falls"}.get(verdict_of(comparison), "goes")
-        sentences = [
-            f"{where}, {measure} {verb} from {decimal(base)} to {decimal(tuned)}: {difference(comparison, scores.level)}."
-        ]
+        sentences = [f"{where}, {measure} {verb} from {decimal(base)} to {decimal(tuned)}: {gap}."]
         if verdict_of(comparison) == "undecided":
             sentences.append("The interval includes zero, so this run is no evidence for a change in either direction.")
     return [*sentences, *_against_bm25(scores, measure)]

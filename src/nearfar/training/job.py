@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
+from safetensors import SafetensorError
 
 from nearfar.batches.collate import PairCollator
 from nearfar.batches.sample import RandomBatches
@@ -25,7 +26,7 @@ from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.embed import resolve_precision
 from nearfar.engine.step import Step
-from nearfar.errors import ConfigError, NearfarError
+from nearfar.errors import ConfigError, NearfarError, ResourceError
 from nearfar.evaluation.evaluate import (
     BASE,
     BM25_NAME,
@@ -187,15 +188,25 @@ def fit(run: Run) -> None:
         stopped="early" if state.global_step < steps else "at the end",
         tuned_hash=weights_hash(encoder),
     )
-    replace_folder(folder.model, encoder.save)  # last: where it is, training is over
+    _save_model(run)  # last: where it is, training is over
+
+
+def _save_model(run: Run) -> None:
+    try:
+        replace_folder(run.folder.model, run.encoder.save)
+    except (ResourceError, SafetensorError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise ResourceError(
+            f"Cannot write the model {run.folder.model}: {reason}. Training is done and its checkpoints are intact: "
+            "free space and run the same command with --resume."
+        ) from error
 
 
 def learning_rate(config: RunConfig, encoder: Trainable) -> float:
     """The configured rate, or the default for the kind of encoder: static vectors take far larger steps."""
     if config.training.learning_rate is not None:
         return config.training.learning_rate
-    first = encoder.model[0] if isinstance(encoder, SentenceTransformerEncoder) else None
-    return 5e-3 if type(first).__name__ == "StaticEmbedding" else 5e-5
+    return 5e-5 if encoder.pads else 2e-2
 
 
 def cut_curves(path: Path, step: int) -> None:

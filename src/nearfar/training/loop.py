@@ -38,7 +38,7 @@ def training_arguments(
     """Our settings in the Trainer's words."""
     options = config.training
     schedule = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}[options.schedule]
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
         max_steps=steps,
         per_device_train_batch_size=config.batches.size,
@@ -65,6 +65,9 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
     )
+    # One process uses one device: with several in sight the Trainer would replicate the step over threads.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
@@ -123,7 +126,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
     def get_train_dataloader(self) -> DataLoader[StepInput]:
         """Batches of prepared texts."""
         sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
-        budget = token_budget(self._config.batches.tokens, self._encoder.device)
+        budget = token_budget(self._config.batches.tokens, self._encoder)
 
         def collate(keys: Sequence[Key]) -> StepInput:
             return prepare_step(self._encoder, self._pairs(keys), budget)
@@ -152,7 +155,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         keys = next(islice(sampler, place, None))
         raise DataError(
             f"The loss is {float(loss)} at step {step + 1}, whose queries were "
-            f"{first_few(map(repr, self._pairs.query_ids(keys)), 3)}. Lower training.learning_rate, raise the "
+            f"{first_few((repr(text[:60]) for text in self._pairs(keys).anchors), 3)}. Lower training.learning_rate, raise the "
             "temperature of the objective, or look at these rows; train anew in another --out."
         )
 
@@ -213,7 +216,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
         if state.global_step in self._points:
             control.should_evaluate = control.should_save = True
         if self.interrupted:
-            control.should_evaluate, control.should_save, control.should_training_stop = False, True, True
+            control.should_save = control.should_training_stop = True
         return control
 
     def on_log(

@@ -5,7 +5,7 @@
   const root = document.documentElement;
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const plots = [...document.querySelectorAll("[data-figure]")];
-  const settings = { displaylogo: false, responsive: true };
+  const settings = { displaylogo: false };
 
   function colour(name) {
     const [variable, opacity] = name.slice(1).split("/");
@@ -53,6 +53,19 @@
     }
   }
 
+  // Figures follow their own width, not the window's: a folded bar or a frame changes one and not the other.
+  function follow() {
+    const widths = new Map();
+    const observer = new ResizeObserver((entries) => {
+      for (const { target, contentRect } of entries) {
+        if (widths.get(target) === contentRect.width || root.classList.contains("printing")) continue;
+        widths.set(target, contentRect.width);
+        Plotly.Plots.resize(target);
+      }
+    });
+    plots.forEach((plot) => observer.observe(plot));
+  }
+
   async function load() {
     const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent), (one) => one.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -70,13 +83,12 @@
   });
   systemDark.addEventListener("change", drawAll);
 
-  // Paper is white and narrow: figures are drawn again for it, and folded parts are opened.
+  // Paper is white and narrow: figures are drawn again for it.
   let before = null;
   addEventListener("beforeprint", () => {
-    before = { theme: root.dataset.theme, folded: [...document.querySelectorAll("details:not([open])")] };
+    before = { theme: root.dataset.theme };
     root.dataset.theme = "light";
     root.classList.add("printing");
-    before.folded.forEach((one) => { one.open = true; });
     drawAll();
     if (window.Plotly) plots.forEach((plot) => Plotly.relayout(plot, { width: plot.clientWidth }));
   });
@@ -84,12 +96,11 @@
     if (!before) return;
     if (before.theme) root.dataset.theme = before.theme; else delete root.dataset.theme;
     root.classList.remove("printing");
-    before.folded.forEach((one) => { one.open = false; });
     before = null;
     drawAll();
   });
 
-  load().then(() => { drawAll(); joinMaps(); root.dataset.drawn = "yes"; }).catch((error) => {
+  load().then(() => { drawAll(); joinMaps(); follow(); root.dataset.drawn = "yes"; }).catch((error) => {
     plots.forEach((plot) => { plot.textContent = "This browser cannot unpack the figures; one from 2023 or later can."; });
     console.error(error);
   });

@@ -1,0 +1,220 @@
+"""A run that was stopped, by Ctrl-C or by force, goes on to the same weights as one that never was."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from nearfar import api
+from nearfar.evaluation import evidence
+from nearfar.events import Progress
+from nearfar.training import job
+from nearfar.training.folder import COMPLETE
+from nearfar.training.job import Stopped
+from tests import runs
+
+FAST = runs.FAST
+BERT = ("training.steps=12", "training.learning_rate=3e-3", "dev.evaluations=3", "batches.size=16", "evaluation.resamples=200")
+
+
+@pytest.fixture(autouse=True)
+def _no_map(monkeypatch):
+    """The map of the report takes longer than training and is not what is tested here."""
+    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))
+
+
+class At:
+    """Does something when training reaches a step."""
+
+    def __init__(self, step, act):
+        self.step, self.act = step, act
+
+    def emit(self, event):
+        if isinstance(event, Progress) and event.task == "Training" and event.done == self.step:
+            self.act()
+
+
+class Killed(BaseException):
+    """What no code of ours may catch, as a kill."""
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def killed():
+    raise Killed
+
+
+def same_result(one, other):
+    first, second = runs.record(one), runs.record(other)
+    for name in ("tuned_hash", "best_step", "trained_steps", "stopped", "steps", "state"):
+        assert first[name] == second[name], name
+    assert runs.scores(one) == runs.scores(other)
+    assert runs.curve(one) == runs.curve(other)
+
+
+@pytest.mark.parametrize("step", [8, 13])
+def test_interrupted_and_resumed_is_uninterrupted(finished, pairs, tokenizer, tmp_path, step):
+    arguments = {"model": runs.static(tokenizer), "out": tmp_path / "run", "settings": FAST}
+    with pytest.raises(Stopped, match=f"Stopped after step {step}; .* --resume"):
+        api.train(pairs, **arguments, sink=At(step, interrupt))
+    assert (tmp_path / "run" / "checkpoints" / f"checkpoint-{step}" / COMPLETE).is_file()
+    api.train(pairs, **arguments, resume=True)
+    same_result(tmp_path / "run", finished)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return runs.write_bert(tmp_path_factory.mktemp("bert") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def bert_run(bert, pairs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bert-run") / "run"
+    api.train(pairs, model=bert, out=out, settings=BERT)
+    assert runs.record(out)["best_step"] == 12  # so that the weights have all the steps in them
+    return out
+
+
+@pytest.mark.parametrize("step", [3, 8])
+def test_dropout_goes_on_where_it_was(bert, bert_run, pairs, tmp_path, step):
+    arguments = {"model": bert, "out": tmp_path / "run", "settings": BERT}
+    with pytest.raises(Stopped):
+        api.train(pairs, **arguments, sink=At(step, interrupt))
+    api.train(pairs, **arguments, resume=True)
+    same_result(tmp_path / "run", bert_run)
+
+
+def test_dropout_matters(bert_run, pairs, tmp_path):
+    still = runs.write_bert(tmp_path / "still", dropout=0.0)
+    api.train(pairs, model=still, out=tmp_path / "run", settings=BERT)
+    assert runs.record(tmp_path / "run")["base_hash"] == runs.record(bert_run)["base_hash"]
+    assert runs.record(tmp_path / "run")["tuned_hash"] != runs.record(bert_run)["tuned_hash"]
+
+
+@pytest.mark.parametrize("name", ["replace_folder", "evaluate_bm25", "_write_evidence", "write_card", "write_report"])
+def test_a_kill_after_training_loses_nothing(finished, pairs, tokenizer, tmp_path, monkeypatch, name):
+    arguments = {"model": runs.static(tokenizer), "out": tmp_path / "run", "settings": FAST}
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(job, name, lambda *given, **more: killed())
+        api.train(pairs, **arguments)
+    api.train(pairs, **arguments, resume=True)
+    same_result(tmp_path / "run", finished)
+    assert set(runs.contents(tmp_path / "run")) >= {"report.html", "model/README.md", "model/modules.json"}
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(finished, pairs, tokenizer, tmp_path, monkeypatch):
+    from nearfar.training.loop import RetrievalTrainer
+
+    out = tmp_path / "run"
+    arguments = {"model": runs.static(tokenizer), "out": out, "settings": FAST}
+    saves = []
+
+    def third_is_cut(trainer, folder):
+        saves.append(folder)
+        if len(saves) == 3:
+            killed()
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(RetrievalTrainer, "_save_scaler", third_is_cut)
+        api.train(pairs, **arguments)
+    there = {path.name: (path / COMPLETE).is_file() for path in (out / "checkpoints").iterdir()}
+    assert there["checkpoint-24"] is False
+    assert there["checkpoint-16"] is True
+    api.train(pairs, **arguments, resume=True)
+    same_result(out, finished)
+
+
+def test_patience_is_remembered(pairs, tokenizer, tmp_path, monkeypatch):
+    settings = (*FAST, "training.steps=20", "dev.evaluations=10", "dev.patience=2", "training.learning_rate=1e-9")
+    arguments = {"model": runs.static(tokenizer), "settings": settings}
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    api.train(pairs, out=whole, **arguments)
+    assert (runs.record(whole)["trained_steps"], runs.record(whole)["stopped"]) == (6, "early")
+    with pytest.raises(Stopped):  # after one evaluation without a new best
+        api.train(pairs, out=parted, **arguments, sink=At(5, interrupt))
+    with monkeypatch.context() as patched, pytest.raises(Killed):  # stopped early, the model not yet written
+        patched.setattr(job, "replace_folder", lambda *given: killed())
+        api.train(pairs, out=parted, **arguments, resume=True)
+    api.train(pairs, out=parted, **arguments, resume=True)
+    same_result(parted, whole)
+
+
+def test_a_folder_that_was_moved_goes_on(finished, pairs, tokenizer, tmp_path):
+    settings = {"model": runs.static(tokenizer), "settings": FAST}
+    with pytest.raises(Stopped):
+        api.train(pairs, out=tmp_path / "here", **settings, sink=At(31, interrupt))
+    (tmp_path / "here").rename(tmp_path / "there")
+    api.train(pairs, out=tmp_path / "there", **settings, resume=True)
+    same_result(tmp_path / "there", finished)
+
+
+def test_a_finished_run_answers_at_once_and_changes_nothing(finished, pairs, tokenizer, monkeypatch, capsys):
+    before = runs.contents(finished)
+    monkeypatch.setattr("nearfar.api.load_data", lambda *given: pytest.fail("the data was read"))
+    command = ("train", pairs, "--model", runs.static(tokenizer), "--out", finished, *runs.SETTINGS)
+    assert runs.nearfar(*command, "--resume") == 0
+    assert f"model   {finished / 'model'}" in capsys.readouterr().out
+    message = runs.refused(capsys, *command)
+    assert message == (
+        f"nearfar: {finished} already holds a finished run. Nothing was changed. To train anew, choose another --out."
+    )
+    assert runs.contents(finished) == before
+
+
+def test_other_settings_are_not_mixed_into_a_run(finished, pairs, tokenizer, capsys):
+    before = runs.contents(finished)
+    command = ("train", pairs, "--model", runs.static(tokenizer, 16), "--out", finished, *runs.SETTINGS, "--resume")
+    message = runs.refused(capsys, *command, "--set", "training.seed=5")
+    assert "training.seed: 0 -> 5" in message
+    assert "?dim=32 -> " in message
+    assert runs.contents(finished) == before
+
+
+def test_other_data_is_not_mixed_into_a_run(pairs, tokenizer, tmp_path, capsys):
+    data = shutil.copy(pairs, tmp_path / "data.jsonl")
+    arguments = {"model": runs.static(tokenizer), "out": tmp_path / "run", "settings": FAST}
+    with pytest.raises(Stopped):
+        api.train(data, **arguments, sink=At(3, interrupt))
+    runs.write_pairs(data, 290)
+    command = ("train", data, "--model", runs.static(tokenizer), "--out", tmp_path / "run", *runs.SETTINGS, "--resume")
+    assert "was started with another data" in runs.refused(capsys, *command)
+
+
+CHILD = """
+import os, signal, sys
+from nearfar.cli import main
+from nearfar.events import Progress
+from nearfar.training import loop
+
+step, number = int(sys.argv[1]), int(sys.argv[2])
+before = loop.Watch.on_step_end
+
+def watched(watch, args, state, control, **more):
+    if state.global_step == step:
+        os.kill(os.getpid(), number)
+    return before(watch, args, state, control, **more)
+
+loop.Watch.on_step_end = watched
+main.run(sys.argv[3:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 2)])
+def test_signals_to_a_process(finished, pairs, tokenizer, tmp_path, number, code):
+    out = tmp_path / "run"
+    command = ["train", str(pairs), "--model", runs.static(tokenizer), "--out", str(out), *runs.SETTINGS]
+    child = [sys.executable, "-c", CHILD, "11", str(int(number)), *command]
+    done = subprocess.run(child, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code
+    if code == 2:
+        assert done.stderr == (
+            "nearfar: Stopped after step 11; everything up to there is saved. "
+            "To go on, add --resume to the same command.\n"
+        )
+    assert runs.nearfar(*command, "--resume") == 0
+    same_result(out, finished)

@@ -1,0 +1,67 @@
+import io
+
+import pytest
+
+from nearfar import console
+from nearfar.events import Message, Metrics, Progress, Silent, track
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def watched(monkeypatch):
+    """A terminal in the place of the error stream. No fixture: pytest sets the stream anew after those."""
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    return stream
+
+
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+"""What hides and shows the cursor."""
+
+
+def test_without_a_terminal_warnings_alone_are_written(capsys):
+    sink = console.default_sink()
+    sink.emit(Message(text="a note"))
+    sink.emit(Message(text="a danger", level="warning"))
+    sink.emit(Metrics(step=1, group="dev", values={"nDCG@10": 0.5}))
+    list(track(range(3), "Reading", sink, total=3))
+    assert capsys.readouterr() == ("", "warning: a danger\n")
+
+
+def test_messages_and_dev_scores_stay_and_losses_are_not_shown(monkeypatch):
+    terminal = watched(monkeypatch)
+    sink = console.default_sink()
+    sink.emit(Message(text="[bold] is no markup"))
+    sink.emit(Metrics(step=8, group="dev", values={"nDCG@10": 0.51234}))
+    sink.emit(Metrics(step=8, group="train", values={"loss": 1.0}))
+    assert "[bold] is no markup" in terminal.getvalue()
+    assert "step 8: dev nDCG@10 0.5123" in terminal.getvalue()
+    assert "loss" not in terminal.getvalue()
+
+
+def test_bars_vanish_when_their_tasks_are_done(monkeypatch):
+    terminal = watched(monkeypatch)
+    with console.shown(None) as sink:
+        for _ in track(range(3), "Outer", sink, total=3):
+            list(track(range(2), "Inner", sink, total=2))
+    assert "Outer" in terminal.getvalue()
+    assert terminal.getvalue().count(HIDE) == terminal.getvalue().count(SHOW) == 1
+
+
+def test_an_error_leaves_no_bar_and_a_visible_cursor(monkeypatch):
+    terminal = watched(monkeypatch)
+    with pytest.raises(ValueError, match="broken"), console.shown(None) as sink:
+        sink.emit(Progress(task="Reading", done=0, total=None))
+        raise ValueError("broken")
+    assert terminal.getvalue().count(HIDE) == terminal.getvalue().count(SHOW) == 1
+
+
+def test_a_sink_that_was_given_is_used():
+    given = Silent()
+    with console.shown(given) as sink:
+        assert sink is given
