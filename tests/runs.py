@@ -21,7 +21,11 @@ SETTINGS = tuple(itertools.chain.from_iterable(("--set", setting) for setting in
 def sentences(count=300):
     """Pairs (query, document) of three words and their three translations."""
     places = itertools.islice(
-        ((first, second, (first * 7 + second * 3) % len(ASK)) for first in range(len(ASK)) for second in range(len(ASK))),
+        (
+            (first, second, (first * 7 + second * 3) % len(ASK))
+            for first in range(len(ASK))
+            for second in range(len(ASK))
+        ),
         count,
     )
     yield from (

@@ -3,7 +3,8 @@
 The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
 
 - ``train``, ``evaluate``, ``search``: the jobs, the same as the commands.
-- ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits; ``Dataset``: the tables.
+- ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits.
+- ``Dataset``: the tables; ``DataOptions``: how they are read and split.
 - ``load_model``: open an encoder by name.
 - ``objectives``: what training minimises; ``objectives.parse`` reads its text form.
 - ``RunConfig``: the settings of a run.

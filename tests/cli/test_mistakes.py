@@ -82,7 +82,10 @@ BAD_FILES = {
     "utf8": (b'{"query": "a", "positive": "b"}\n{"query": "\xff\xfe", "positive": "b"}\n', ("bad.jsonl", "UTF-8")),
     "columns": (b'{"qurey": "a", "postive": "b"}\n', ("bad.jsonl", "qurey", "query")),
     "one column": (b'{"query": "a"}\n', ("bad.jsonl", "query")),
-    "empty text": (b'{"query": "a", "positive": "b"}\n{"query": "  ", "positive": "b"}\n', ("bad.jsonl:2: the query is empty",)),
+    "empty text": (
+        b'{"query": "a", "positive": "b"}\n{"query": "  ", "positive": "b"}\n',
+        ("bad.jsonl:2: the query is empty",),
+    ),
     "number": (b'{"query": 3, "positive": "b"}\n', ("bad.jsonl", "query")),
     "too few": (b'{"query": "a", "positive": "b"}\n{"query": "c", "positive": "d"}\n', ("minimum_queries", "20")),
     "two texts": (

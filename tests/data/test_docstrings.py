@@ -55,9 +55,7 @@ def package(tmp_path, monkeypatch):
 
 def test_documented_functions_without_their_docstrings(package):
     found = {it.id: it for it in functions(package, 100)}
-    assert sorted(found) == [
-        f"{package}/{file}:{line}" for file in ("code.py", "deep/escape.py") for line in (2, 31)
-    ]
+    assert sorted(found) == [f"{package}/{file}:{line}" for file in ("code.py", "deep/escape.py") for line in (2, 31)]
     wanted = found[f"{package}/code.py:2"]
     assert wanted.sentence == "Adds one to the given value."
     assert wanted.code == "def wanted(value):\n    result = value + 1\n    return result"

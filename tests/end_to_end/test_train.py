@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from nearfar.training.environment import weights_hash
+from nearfar.training.environment import encoder_hash
 from tests import runs
 from tests.data.folders import write_beir_by_hand
 
@@ -91,7 +91,7 @@ def test_the_same_run_again_is_identical(finished, pairs, tokenizer, tmp_path):
         assert ours[f"evaluation/{name}"] == theirs[f"evaluation/{name}"]
     from nearfar import load_model
 
-    assert weights_hash(load_model(str(again / "model"))) == runs.record(again)["tuned_hash"]
+    assert encoder_hash(load_model(str(again / "model"))) == runs.record(again)["tuned_hash"]
 
 
 def train(data, tokenizer, out, *settings):
@@ -108,8 +108,9 @@ def test_labelled_data(tokenizer, tmp_path):
         for label in range(8)
         for other in range(15)
     ]
-    base, tuned = train(runs.write_lines(tmp_path / "labels.jsonl", rows), tokenizer, tmp_path / "run", "data.test=0.2",
-                        "data.dev=0.2")
+    base, tuned = train(
+        runs.write_lines(tmp_path / "labels.jsonl", rows), tokenizer, tmp_path / "run", "data.test=0.2", "data.dev=0.2"
+    )
     assert tuned > base
     assert runs.nearfar("evaluate", tmp_path / "run", tmp_path / "labels.jsonl") == 0
 

@@ -24,7 +24,8 @@ def task(split=None, **splits):
 
 
 @pytest.mark.parametrize(
-    ("present", "expected"), [(("train", "dev", "test"), "test"), (("train", "dev"), "dev"), (("all",), "all"), (("train",), "train")]
+    ("present", "expected"),
+    [(("train", "dev", "test"), "test"), (("train", "dev"), "dev"), (("all",), "all"), (("train",), "train")],
 )
 def test_which_split_is_measured(present, expected):
     assert task(None, **dict.fromkeys(present, JUDGED)).split == expected
@@ -35,7 +36,9 @@ def test_queries_without_a_relevant_document_do_not_count():
 
 
 def test_wrong_splits_and_measures():
-    with pytest.raises(ConfigError, match=re.escape("made has no split 'tset'. Did you mean 'test'? Its splits: test.")):
+    with pytest.raises(
+        ConfigError, match=re.escape("made has no split 'tset'. Did you mean 'test'? Its splits: test.")
+    ):
         task("tset")
     with pytest.raises(DataError, match="No query of the split 'test' of made has a relevant document"):
         task(None, test=[(0, 0, 0)])

@@ -38,7 +38,10 @@ def test_the_best_first_and_never_the_query_itself():
 
 def test_the_query_itself_is_found_where_it_was_judged_relevant():
     judged = make(["red fox"], DOCUMENTS, {"test": [(0, 0, 1)]})
-    assert retrieve(Table(VECTORS), Corpus.of(judged), np.array([0]), 4).hits.documents[0, :2].tolist() in ([0, 2], [2, 0])
+    assert retrieve(Table(VECTORS), Corpus.of(judged), np.array([0]), 4).hits.documents[0, :2].tolist() in (
+        [0, 2],
+        [2, 0],
+    )
 
 
 def test_only_the_searched_documents_are_found():

@@ -56,7 +56,13 @@ def theirs(path, dataset):
         write_csv=False,
     )
     found = evaluator(SentenceTransformer(str(path), device="cpu"))
-    names = {"nDCG@10": "ndcg@10", "RR@10": "mrr@10", "R@20": "recall@20", "R@100": "recall@100", "Success@1": "accuracy@1"}
+    names = {
+        "nDCG@10": "ndcg@10",
+        "RR@10": "mrr@10",
+        "R@20": "recall@20",
+        "R@100": "recall@100",
+        "Success@1": "accuracy@1",
+    }
     return {ours: found[f"cosine_{name}"] for ours, name in names.items()}
 
 

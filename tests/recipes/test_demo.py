@@ -49,7 +49,9 @@ def packages(tmp_path, monkeypatch):
     with (folder / "demo_trained" / "code.py").open("a", encoding="utf-8") as stream:
         stream.write(f"\ndef {copied}{same}{same_query}")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(demo, "PACKAGES", {"test": ("demo_tested",), "dev": ("demo_watched",), "train": ("demo_trained",)})
+    monkeypatch.setattr(
+        demo, "PACKAGES", {"test": ("demo_tested",), "dev": ("demo_watched",), "train": ("demo_trained",)}
+    )
     monkeypatch.setattr(demo, "LIMITS", {"test": 1000, "dev": 20, "train": 1000})
     return folder
 

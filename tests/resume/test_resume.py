@@ -16,7 +16,13 @@ from nearfar.training.job import Stopped
 from tests import runs
 
 FAST = runs.FAST
-BERT = ("training.steps=12", "training.learning_rate=3e-3", "dev.evaluations=3", "batches.size=16", "evaluation.resamples=200")
+BERT = (
+    "training.steps=12",
+    "training.learning_rate=3e-3",
+    "dev.evaluations=3",
+    "batches.size=16",
+    "evaluation.resamples=200",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -35,11 +35,17 @@ def override(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 def build(kind: type[Options], tree: Mapping[str, Any], source: str) -> Options:
     """Validate a tree of settings; ``source`` says in messages where it came from."""
+    # A section without anything under it, such as a lone "training:", is null in YAML.
+    given = {key: value for key, value in tree.items() if value is not None or key not in _sections(kind)}
     try:
-        return kind.model_validate(tree)
+        return kind.model_validate(given)
     except ValidationError as error:
         lines = [_explain(kind, detail) for detail in error.errors()]
         raise ConfigError(f"{source}: " + " ".join(lines)) from error
+
+
+def _sections(kind: type[BaseModel]) -> list[str]:
+    return [name for name, field in kind.model_fields.items() if isinstance(field.default, BaseModel)]
 
 
 def write_yaml(config: BaseModel) -> str:

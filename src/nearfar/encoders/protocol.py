@@ -75,6 +75,11 @@ class TorchEncoder(nn.Module, ABC):
         return role
 
     @property
+    def settings(self) -> str:
+        """What decides the vectors beside the weights, as text that is equal for equal settings."""
+        return ""
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are; the CPU for a module without any."""
         first = next(self.parameters(), None)

@@ -1,7 +1,9 @@
 """sentence-transformers models, trained and used through their own modules and their own prompt table."""
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
@@ -65,6 +67,17 @@ class SentenceTransformerEncoder(TorchEncoder):
         """The prompt, and the role itself where the model routes by it."""
         routed = type(self.model[0]).__name__ == "Router"
         return (self.prompt(role) or "", role if routed else None)
+
+    @property
+    def settings(self) -> str:
+        """Prompts, length and tokenizer."""
+        tokenizer: Any = getattr(self.model, "tokenizer", None)
+        tokenizer = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        content = json.loads(tokenizer.to_str()) if hasattr(tokenizer, "to_str") else {}
+        for call in ("truncation", "padding"):  # left there by the last call, not part of the model
+            content.pop(call, None)
+        prompts = {role.value: self.prompt(role) for role in Role}
+        return f"{prompts} {self.model.max_seq_length} {content}"
 
     def lengths(self, texts: Sequence[str], role: Role) -> list[int]:
         """Token counts where the model has a transformers tokenizer, else an estimate from the characters."""

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from nearfar.data.tables import Dataset
+from nearfar.encoders.protocol import TorchEncoder
 
 _PACKAGES = ("nearfar", "torch", "transformers", "sentence-transformers", "numpy", "tokenizers")
+
+_ROWS_AT_ONCE = 10_000
 
 
 def environment() -> dict[str, str | int]:
@@ -29,19 +31,23 @@ def environment() -> dict[str, str | int]:
     return found
 
 
-def weights_hash(module: nn.Module) -> str:
-    """128 bits over names, dtypes, shapes and values of all parameters and buffers."""
+def encoder_hash(encoder: TorchEncoder) -> str:
+    """128 bits over everything that decides the vectors: weights, prompts, tokenizer, length, similarity."""
     digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(module.state_dict().items()):
+    digest.update(f"{encoder.similarity} {encoder.settings}".encode())
+    for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
 def data_hash(dataset: Dataset) -> str:
-    """128 bits over the identities of all texts and all judgements by split."""
+    """128 bits over all texts, letter by letter, and all judgements by split."""
     digest = hashlib.blake2b(digest_size=16)
-    arrays = [dataset.queries.keys, dataset.documents.keys, dataset.nodes, dataset.searched]
+    for table in (dataset.queries, dataset.documents):
+        for start in range(0, len(table), _ROWS_AT_ONCE):
+            digest.update("\0".join(table.texts[start : start + _ROWS_AT_ONCE].to_pylist()).encode())
+    arrays = [dataset.nodes, dataset.searched]
     for split in sorted(dataset.qrels):
         qrels = dataset.qrels[split]
         digest.update(split.encode())

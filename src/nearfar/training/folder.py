@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,7 +174,10 @@ def _check_resumable(folder: RunFolder, config: str, inputs: dict[str, str], res
 def _changes(old: str, new: str) -> list[str]:
     import yaml
 
-    before, after = _flat(yaml.safe_load(old) or {}), _flat(yaml.safe_load(new) or {})
+    try:
+        before, after = _flat(yaml.safe_load(old) or {}), _flat(yaml.safe_load(new) or {})
+    except (yaml.YAMLError, AttributeError):
+        return ["config.yaml is damaged"]
     return [
         f"{key}: {before.get(key)} -> {after.get(key)}"
         for key in sorted({*before, *after})
@@ -190,7 +194,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def complete_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints that were written to the end, oldest first."""
-    found = [path for path in folder.glob("checkpoint-*") if (path / COMPLETE).is_file()]
+    found = [path for path in folder.glob("checkpoint-*") if _STEP.search(path.name) and (path / COMPLETE).is_file()]
     return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
 
@@ -210,5 +214,6 @@ def keep_checkpoints(folder: Path, steps: Sequence[int | None]) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+_STEP = re.compile(r"-\d+$")
 COMPLETE = "complete"
 """An empty file in a checkpoint, written last."""

@@ -39,12 +39,12 @@ from nearfar.evaluation.evaluate import (
 )
 from nearfar.evaluation.evidence import examples, score_pairs, space_map
 from nearfar.events import Fanout, JsonLines, Message, Metrics, Sink
-from nearfar.files import atomic, replace_folder, write_json
+from nearfar.files import atomic, replace_folder, write_json, write_text
 from nearfar.objectives.catalogue import parse
 from nearfar.reports.page import write_report
 from nearfar.training.card import write_card
 from nearfar.training.dev import DevSearch
-from nearfar.training.environment import data_hash, environment, weights_hash
+from nearfar.training.environment import data_hash, encoder_hash, environment
 from nearfar.training.folder import (
     FINISHED,
     RunFolder,
@@ -186,7 +186,7 @@ def fit(run: Run) -> None:
         best_step=state.best_global_step,
         trained_steps=state.global_step,
         stopped="early" if state.global_step < steps else "at the end",
-        tuned_hash=weights_hash(encoder),
+        tuned_hash=encoder_hash(encoder),
     )
     _save_model(run)  # last: where it is, training is over
 
@@ -213,16 +213,17 @@ def cut_curves(path: Path, step: int) -> None:
     """Drop what the curves say about steps after ``step``: training goes on from there and will say it again."""
     if not path.is_file():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line).get("step", 0) <= step]
-    with atomic(path) as partial:
-        partial.write_text("".join(f"{line}\n" for line in kept if step), encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]  # a kill can tear the last one
+    kept = [line for line in whole if step and json.loads(line).get("step", 0) <= step]
+    write_text(path, "".join(kept))
 
 
 def _record_start(run: Run, model_name: str) -> None:
     record, config = run.folder.read_record(), run.config
     hashes = {"data_hash": data_hash(run.dataset)}
     if not run.folder.model.is_dir():
-        hashes["base_hash"] = weights_hash(run.encoder)
+        hashes["base_hash"] = encoder_hash(run.encoder)
     for name, value in hashes.items():
         if name in record and record[name] != value:
             what = "data" if name == "data_hash" else "base model"

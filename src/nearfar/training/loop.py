@@ -155,8 +155,9 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         keys = next(islice(sampler, place, None))
         raise DataError(
             f"The loss is {float(loss)} at step {step + 1}, whose queries were "
-            f"{first_few((repr(text[:60]) for text in self._pairs(keys).anchors), 3)}. Lower training.learning_rate, raise the "
-            "temperature of the objective, or look at these rows; train anew in another --out."
+            f"{first_few((repr(text[:60]) for text in self._pairs(keys).anchors), 3)}. "
+            "Lower training.learning_rate, raise the temperature of the objective, or look at these rows; "
+            "train anew in another --out."
         )
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:

@@ -10,7 +10,7 @@ from nearfar.errors import ConfigError
 from nearfar.evaluation.evaluate import BASE, TUNED
 from nearfar.evaluation.retrieve import Corpus
 from nearfar.retrieval.dense import search
-from nearfar.training.environment import data_hash, weights_hash
+from nearfar.training.environment import data_hash, encoder_hash
 from nearfar.training.folder import RunFolder
 from nearfar.types import Hits
 
@@ -28,7 +28,7 @@ def search_run(folder: RunFolder, dataset: Dataset, options: RunConfig, query: s
         raise ConfigError(f"The data in {record['data']} has changed since the run in {folder.path}.")
     settings = options.model.model_dump()
     base = load(record["model"], **settings, seed=options.training.seed)
-    if weights_hash(base) != record["base_hash"]:
+    if encoder_hash(base) != record["base_hash"]:
         raise ConfigError(f"The model {record['model']} has changed since the run in {folder.path}.")
     tuned = load(str(folder.model), device=options.model.device)
     corpus = Corpus.of(dataset)

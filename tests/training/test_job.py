@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from nearfar.config.read import read_config
+from nearfar.errors import ConfigError, ResourceError
+from nearfar.files import write_text
+from nearfar.training import job
+from nearfar.training.job import check_inputs, cut_curves, learning_rate
+from tests import runs
+from tests.data.memory import make
+
+SPLITS = {"train": [(0, 0, 1)], "dev": [(1, 1, 1)], "test": [(2, 2, 1)]}
+
+
+def data():
+    return make(["a", "b", "c"], ["d", "e", "f"], SPLITS)
+
+
+@pytest.mark.parametrize("setting", ["objective=Nothing()", "dev.measure=nDGC@10", "evaluation.measures=[RRR]"])
+def test_wrong_settings_are_found_before_anything_is_written(setting):
+    check_inputs(data(), read_config())
+    with pytest.raises(ConfigError):
+        check_inputs(data(), read_config(None, [setting]))
+
+
+def test_curves_are_cut_where_training_goes_on(tmp_path):
+    lines = [{"step": 0, "group": "dev"}, {"step": 1}, {"level": "warning", "message": "x"}, {"step": 2}, {"step": 3}]
+    path = tmp_path / "training.jsonl"
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+    cut_curves(path, 2)
+    assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == lines[:4]
+    cut_curves(path, 0)
+    assert path.read_text(encoding="utf-8") == ""
+    cut_curves(tmp_path / "missing.jsonl", 3)
+    assert [each.name for each in tmp_path.iterdir()] == ["training.jsonl"]
+
+
+def test_a_line_that_a_full_disk_cut_is_dropped(tmp_path):
+    path = tmp_path / "training.jsonl"
+    write_text(path, '{"step": 1}\n{"step": 2, "lo')
+    cut_curves(path, 5)
+    assert path.read_text(encoding="utf-8") == '{"step": 1}\n'
+
+
+def test_static_vectors_take_larger_steps(tmp_path):
+    from nearfar import load_model
+
+    static = load_model(runs.static(runs.write_tokenizer(tmp_path / "tokenizer.json")))
+    bert = load_model(str(runs.write_bert(tmp_path / "bert")))
+    assert (learning_rate(read_config(), static), learning_rate(read_config(), bert)) == (5e-3, 5e-5)
+    assert learning_rate(read_config(None, ["training.learning_rate=1e-4"]), static) == 1e-4
+
+
+def test_a_model_that_cannot_be_written(tmp_path):
+    class Encoder:
+        def save(self, folder):
+            raise OSError(28, "No space left on device")
+
+    class Run:
+        folder = job.RunFolder(tmp_path)
+        encoder = Encoder()
+
+    with pytest.raises(ResourceError, match="Cannot write the model .*: .*No space left on device. .* --resume"):
+        job._save_model.__wrapped__(Run()) if hasattr(job._save_model, "__wrapped__") else job._save_model(Run())
+    assert list(tmp_path.iterdir()) == []
