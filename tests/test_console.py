@@ -55,9 +55,14 @@ def test_bars_vanish_when_their_tasks_are_done(monkeypatch):
 
 def test_an_error_leaves_no_bar_and_a_visible_cursor(monkeypatch):
     terminal = watched(monkeypatch)
-    with pytest.raises(ValueError, match="broken"), console.shown(None) as sink:
-        sink.emit(Progress(task="Reading", done=0, total=None))
-        raise ValueError("broken")
+
+    def fail():
+        with console.shown(None) as sink:
+            sink.emit(Progress(task="Reading", done=0, total=None))
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
     assert terminal.getvalue().count(HIDE) == terminal.getvalue().count(SHOW) == 1
 
 

@@ -26,9 +26,14 @@ def test_numbers_that_json_lacks_leave_the_old_file(tmp_path):
 def test_an_error_in_between_leaves_what_was_there(tmp_path, error):
     write_text(tmp_path / "a.txt", "old")
     expected = ResourceError if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(expected), atomic(tmp_path / "a.txt") as partial:
-        partial.write_text("half", encoding="utf-8")
-        raise error
+
+    def fail():
+        with atomic(tmp_path / "a.txt") as partial:
+            partial.write_text("half", encoding="utf-8")
+            raise error
+
+    with pytest.raises(expected):
+        fail()
     assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a.txt", "old")]
 
 

@@ -64,6 +64,7 @@ def test_curve_has_every_dev_search_once(finished):
     assert train[-1]["loss"] < train[0]["loss"]
 
 
+@pytest.mark.slow
 def test_model_opens_without_nearfar_and_gives_the_same_vectors(finished):
     code = (
         "import sys, json\n"

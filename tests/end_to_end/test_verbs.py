@@ -28,7 +28,7 @@ def test_evaluating_the_model_of_a_run_gives_the_numbers_of_the_run(finished, pa
     rankings = [path for path in out.iterdir() if path.name.endswith(".trec.gz")]
     assert len(rankings) == 1
     ours, others = (
-        [line.split()[:5] for line in gzip.open(path, "rt", encoding="utf-8")]
+        [line.split()[:5] for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
         for path in (rankings[0], finished / "evaluation" / "tuned.trec.gz")
     )
     assert ours == others
@@ -39,9 +39,15 @@ def test_bm25_needs_no_run(finished, pairs, capsys):
     assert re.search(r"bm25 +0\.0000", capsys.readouterr().out)
 
 
-def test_data_without_splits_is_measured_whole(finished, pairs, capsys):
-    assert runs.nearfar("evaluate", finished, pairs) == 0
-    assert "all: 300 queries, 300 documents" in capsys.readouterr().out
+def test_which_queries_are_measured_in_data_without_splits(finished, pairs, capsys):
+    for more, expected in (
+        (("bm25", pairs), "all: 300 queries"),
+        ((finished, pairs), "test: 30 queries"),  # the rest was trained on
+        ((finished, pairs, "--split", "all"), "all: 300 queries"),
+        (("bm25", pairs, "--split", "dev"), "dev: 30 queries"),
+    ):
+        assert runs.nearfar("evaluate", *more) == 0
+        assert f"{expected}, 300 documents" in capsys.readouterr().out
 
 
 def test_search_shows_both_systems(finished, capsys, monkeypatch):
@@ -52,7 +58,7 @@ def test_search_shows_both_systems(finished, capsys, monkeypatch):
     assert re.search(r"base +tuned", shown)
     assert max(map(len, shown.splitlines())) <= 80
     assert document.split()[0] in shown
-    assert [line[:2].strip() for line in shown.splitlines() if line[:2].strip()] == ["1", "2", "3"]
+    assert re.findall(r"^ *(\d+) ", shown, flags=re.MULTILINE)[:3] == ["1", "2", "3"]
 
 
 def test_search_of_more_documents_than_there_are(finished, capsys):

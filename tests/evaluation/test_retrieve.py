@@ -52,7 +52,7 @@ def test_only_the_searched_documents_are_found():
 
 
 def test_ties_do_not_depend_on_the_order_of_the_documents():
-    same = dict.fromkeys([*DOCUMENTS, "whales?"], [1, 0])
+    same = {text: [1, 0] for text in [*DOCUMENTS, "whales?"]}
     found = []
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
         texts = [DOCUMENTS[place] for place in order]

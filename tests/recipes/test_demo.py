@@ -43,7 +43,10 @@ def packages(tmp_path, monkeypatch):
     write_package(folder, "demo_watched", translated(30, 25))
     write_package(folder, "demo_trained", translated(55, 60))
     copied = (folder / "demo_tested" / "code.py").read_text(encoding="utf-8").split("\ndef ")[3]
-    same = '\n\ndef other(first):\n    """Count how to borak borak borak haven.\n    """\n    x = 1\n    y = 2\n    return x, y\n'
+    same = (
+        '\n\ndef other(first):\n    """Count how to borak borak borak haven.\n    """\n'
+        "    x = 1\n    y = 2\n    return x, y\n"
+    )
     sentence = next(translated(0, 1))[1]
     same_query = f'\n\ndef third(first):\n    """{sentence}\n    """\n    a = first\n    b = a\n    return a + b\n'
     with (folder / "demo_trained" / "code.py").open("a", encoding="utf-8") as stream:

@@ -4,8 +4,10 @@ import pytest
 
 from nearfar.config.read import read_config
 from nearfar.errors import ConfigError, ResourceError
+from nearfar.events import Silent
 from nearfar.files import write_text
 from nearfar.training import job
+from nearfar.training.folder import RunFolder
 from nearfar.training.job import check_inputs, cut_curves, learning_rate
 from tests import runs
 from tests.data.memory import make
@@ -48,19 +50,21 @@ def test_static_vectors_take_larger_steps(tmp_path):
 
     static = load_model(runs.static(runs.write_tokenizer(tmp_path / "tokenizer.json")))
     bert = load_model(str(runs.write_bert(tmp_path / "bert")))
-    assert (learning_rate(read_config(), static), learning_rate(read_config(), bert)) == (5e-3, 5e-5)
+    assert (learning_rate(read_config(), static), learning_rate(read_config(), bert)) == (2e-2, 5e-5)
     assert learning_rate(read_config(None, ["training.learning_rate=1e-4"]), static) == 1e-4
 
 
-def test_a_model_that_cannot_be_written(tmp_path):
-    class Encoder:
-        def save(self, folder):
-            raise OSError(28, "No space left on device")
+def test_a_model_that_cannot_be_written(tmp_path, monkeypatch):
+    from nearfar import load_model
 
-    class Run:
-        folder = job.RunFolder(tmp_path)
-        encoder = Encoder()
+    encoder = load_model(runs.static(runs.write_tokenizer(tmp_path / "tokenizer.json")))
 
-    with pytest.raises(ResourceError, match="Cannot write the model .*: .*No space left on device. .* --resume"):
-        job._save_model.__wrapped__(Run()) if hasattr(job._save_model, "__wrapped__") else job._save_model(Run())
-    assert list(tmp_path.iterdir()) == []
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(encoder, "save", full)
+    folder = RunFolder(tmp_path / "run")
+    run = job.Run(dataset=data(), encoder=encoder, config=read_config(), folder=folder, sink=Silent())
+    with pytest.raises(ResourceError, match=r"Cannot write the model .*: .*No space left on device. .* --resume"):
+        job._save_model(run)
+    assert not folder.model.exists()

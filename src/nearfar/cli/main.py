@@ -40,20 +40,21 @@ def options(
 
 def run(arguments: list[str] | None = None) -> None:
     """Run a command line and leave: exit code 0, or 2 with one message on the error stream."""
-    given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(given))
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
     from nearfar.errors import NearfarError, did_you_mean
 
+    debug = "--debug" in arguments  # before or after the verb
+    arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
         if outcome == _INTERRUPTED:
-            _explain("Stopped. A training run goes on when the same command is given with --resume.", arguments)
+            _explain("Stopped. A training run goes on when the same command is given with --resume.", debug)
             return 2
     except NearfarError as error:
-        _explain(str(error), arguments)
+        _explain(str(error), debug)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's own
             raise
@@ -61,14 +62,14 @@ def _run(arguments: list[str]) -> int:
         known = [command.name for command in app.registered_commands if command.name]
         unknown = next((word for word in arguments if not word.startswith("-")), "")
         hint = did_you_mean(unknown, known) if message.startswith("No such command") and "?" not in message else ""
-        _explain(f"{message.rstrip('.')}.{hint} See: nearfar --help", arguments)
+        _explain(f"{message.rstrip('.')}.{hint} See: nearfar --help", debug)
     else:
         return outcome if isinstance(outcome, int) else 0
     return 2
 
 
-def _explain(message: str, arguments: list[str]) -> None:
-    if "--debug" in arguments:
+def _explain(message: str, debug: bool) -> None:
+    if debug:
         import traceback
 
         traceback.print_exc()

