@@ -59,6 +59,12 @@ class TrainingOptions(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 autocast where the processor computes in it."
     )
+    dropout: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Of every layer. None keeps the model's own; 0 needs far less memory on a processor.",
+    )
     seed: int = Field(default=0, ge=0, description="Decides the order of pairs, dropout and random start vectors.")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import dedent
 
 from nearfar.errors import DataError
 
@@ -88,7 +89,7 @@ def _functions_of(path: Path, package: str, root: Path) -> Iterator[Function]:
         code = lines[node.lineno - 1 : inside.lineno - 1] + lines[inside.end_lineno : node.end_lineno]
         if _WORDS[0] <= len(sentence.split()) <= _WORDS[1] and _LINES[0] <= len(code) <= _LINES[1]:
             place = f"{package}/{path.relative_to(root).as_posix()}:{node.lineno}"
-            yield Function(id=place, package=package, sentence=sentence, code="\n".join(code))
+            yield Function(id=place, package=package, sentence=sentence, code=dedent("\n".join(code)))
 
 
 def _is_test(path: Path) -> bool:

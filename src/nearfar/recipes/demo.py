@@ -52,6 +52,7 @@ SETTINGS = (
     "data.train=train.jsonl",
     "model.max_length=128",
     "training.epochs=1",
+    "training.dropout=0",
     "dev.evaluations=4",
     "dev.queries=300",
     "dev.documents=1000",

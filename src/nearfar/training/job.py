@@ -22,6 +22,7 @@ from nearfar.batches.sample import RandomBatches
 from nearfar.config.run import RunConfig
 from nearfar.data.facts import describe
 from nearfar.data.tables import TRAIN, Dataset
+from nearfar.encoders.dropout import set_dropout
 from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.embed import resolve_precision
@@ -156,6 +157,8 @@ def fit(run: Run) -> None:
     device = encoder.device
     precision = resolve_precision(config.training.precision, device)
     encoder.precision = precision
+    if config.training.dropout is not None:
+        set_dropout(encoder, config.training.dropout)
     pairs = PairCollator(run.dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
     dev = DevSearch(run.dataset, config.dev, config.training.seed)
     batches = len(RandomBatches(len(pairs), config.batches.size, 0))
