@@ -223,7 +223,7 @@ def with_snippets(page: str, where: str) -> str:
 def expected() -> dict[Path, str]:
     """Every page of the documentation as it should be."""
     pages = {DOCS / "reference" / name: page() for name, page in PAGES.items()}
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in (*sorted(DOCS.rglob("*.md")), *DOCS.parent.glob("README.md")):
         if path not in pages:
             pages[path] = with_snippets(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     return pages

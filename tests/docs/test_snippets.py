@@ -28,6 +28,7 @@ NEEDS = {
 PRINTED = {
     "first-run.sh": ("tuned - base", "nDCG@10", "runs/first/report.html"),
     "search.sh": ("base", "tuned", "Sand the bike"),
+    "readme.py": ("'treatment': 'tuned'", "runs/help/model runs/help/report.html"),
     "first-run.py": ("interval +", "runs/second/report.html"),
     "use-model.py": ("tensor([[",),
     "resume.sh": ("tuned - base",),
