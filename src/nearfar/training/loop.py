@@ -262,7 +262,8 @@ def stop_on_interrupt(watch: Watch) -> Iterator[None]:
 
     def ask(number: int, frame: Any) -> None:
         watch.interrupted = True
-        signal.signal(signal.SIGINT, before)
+        # Not ``before``: a job in the background starts with the signal ignored, and could not be stopped at once.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, ask)
     try:
