@@ -51,9 +51,10 @@ def test_a_module_of_ones_own(tmp_path):
         def __init__(self):
             super().__init__()
             self.vectors = torch.nn.Embedding(len(words) + 1, 16)
+            self.dropout = torch.nn.Dropout(0.9)  # with which it would learn little
 
         def forward(self, features):
-            return self.vectors(features["ids"]).mean(dim=1)
+            return self.dropout(self.vectors(features["ids"])).mean(dim=1)
 
     known = list(runs.sentences(200))
     splits = {
@@ -64,9 +65,10 @@ def test_a_module_of_ones_own(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder = ModuleEncoder(Bag(), tokenise)
-    settings = (*runs.FAST, "training.learning_rate=0.05", "training.epochs=8")
+    settings = (*runs.FAST, "training.learning_rate=0.05", "training.epochs=8", "training.dropout=0")
     result = api.train(dataset, model=encoder, out=tmp_path / "run", settings=settings)
     assert result.difference()["mean"] > 0.2
+    assert encoder.module.dropout.p == 0
     assert (result.folder / "model" / "model.safetensors").is_file()
 
 

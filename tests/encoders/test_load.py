@@ -215,3 +215,9 @@ def test_an_encoder_is_a_module_and_an_encoder():
     assert isinstance(encoder, Encoder)
     assert encoder.device == torch.device("cpu")
     assert encoder.similarity == "cosine"
+
+
+def test_weights_saved_in_half_precision_are_opened_in_full(tmp_path):
+    half = load("package:cognition/model").model.bfloat16()
+    half.save_pretrained(str(tmp_path / "half"), create_model_card=False)
+    assert {weight.dtype for weight in load(str(tmp_path / "half")).parameters()} == {torch.float32}

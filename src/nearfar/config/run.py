@@ -82,12 +82,6 @@ class EvaluationOptions(Section):
     """How results are measured."""
 
     measures: tuple[str, ...] = Field(default=DEFAULT_MEASURES, description="ir-measures names.")
-
-    @field_validator("measures", mode="before")
-    @classmethod
-    def _one_or_several(cls, measures: object) -> object:
-        return (measures,) if isinstance(measures, str) else measures
-
     depth: int = Field(default=100, ge=1, description="Documents retrieved for a query.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="float32", description="Of the encoder while texts are encoded for the final evaluation."
@@ -99,6 +93,11 @@ class EvaluationOptions(Section):
     )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the intervals.")
     resamples: int = Field(default=10_000, ge=100, description="Bootstrap resamples and randomisation draws.")
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _one_or_several(cls, measures: object) -> object:
+        return (measures,) if isinstance(measures, str) else measures
 
 
 class RunConfig(Section):
