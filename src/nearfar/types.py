@@ -102,11 +102,15 @@ class Batch:
         anchors: query texts, without prompts.
         candidates: document texts, without prompts.
         relation: who belongs to whom.
+        index: row of each anchor in the query table, for objectives that remember examples.
+        labels: for labelled data, the label of each anchor.
     """
 
     anchors: list[str]
     candidates: list[str]
     relation: Relation
+    index: Int[Tensor, " anchor"] | None = None
+    labels: Int[Tensor, " anchor"] | None = None
 
     def __post_init__(self) -> None:
         if (len(self.anchors), len(self.candidates)) != self.relation.shape:
@@ -114,14 +118,6 @@ class Batch:
                 f"A batch has {len(self.anchors)} anchors and {len(self.candidates)} candidates, "
                 f"its relation is {self.relation.shape[0]} x {self.relation.shape[1]}."
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Similarities between anchors and candidates, with the relation that gives them meaning."""
-
-    values: Float[Tensor, "anchor candidate"]
-    relation: Relation
 
 
 @dataclass(frozen=True, eq=False)

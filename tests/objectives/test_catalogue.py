@@ -5,18 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import ConfigError
-from nearfar.objectives import NAMED, InfoNCE, parse
+from nearfar.objectives import InfoNCE, catalogue, parse
 
-OBJECTIVES = st.builds(
-    InfoNCE,
+
+@given(
     temperature=st.floats(min_value=1e-6, max_value=1e6),
     directions=st.sampled_from(["query_to_document", "symmetric", "gte"]),
     similarity=st.sampled_from(["cosine", "dot"]),
 )
-
-
-@given(objective=OBJECTIVES)
-def test_text_and_back(objective):
+def test_text_and_back(temperature, directions, similarity):
+    objective = InfoNCE(temperature=temperature, directions=directions, similarity=similarity)
     assert parse(str(objective)) == objective
 
 
@@ -44,7 +42,7 @@ def test_what_is_printed():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("InfoNEC", r"Unknown objective 'InfoNEC'. Did you mean 'InfoNCE'\? Known: InfoNCE"),
+        ("InfoNEC", r"Unknown objective 'InfoNEC'. Did you mean 'InfoNCE'\? Known: "),
         ("infonce(temperature=1)", r"Did you mean 'InfoNCE'\?"),
         ("InfoNCE(temprature=1)", r"InfoNCE has no field 'temprature'. Did you mean 'temperature'\? Its fields are:"),
         ("InfoNCE(temperature=1, temperature=2)", "temperature is given twice"),
@@ -52,14 +50,14 @@ def test_what_is_printed():
         ("InfoNCE(0.05)", "give every value by name"),
         ("InfoNCE(temperature=0)", "temperature must be a number above 0, got 0"),
         ("InfoNCE(temperature=-1)", "temperature must be a number above 0, got -1"),
-        ("InfoNCE(temperature=true)", "temperature must be a number above 0, got True"),
-        ("InfoNCE(temperature=none)", "temperature must be a number above 0, got None"),
-        ("InfoNCE(temperature=nan)", "temperature must be a number above 0, got 'nan'"),
-        ("InfoNCE(temperature=1e999)", "temperature must be a number above 0, got inf"),
-        ("InfoNCE(temperature=[1, 2])", r"temperature must be a number above 0, got \(1, 2\)"),
+        ("InfoNCE(temperature=true)", "InfoNCE: temperature must be a number, got True"),
+        ("InfoNCE(temperature=none)", "InfoNCE: temperature must be a number, got None"),
+        ("InfoNCE(temperature=nan)", "InfoNCE: temperature must be a number, got 'nan'"),
+        ("InfoNCE(temperature=1e999)", "InfoNCE: temperature must be a number, got inf"),
+        ("InfoNCE(temperature=[1, 2])", r"InfoNCE: temperature must be a number, got \(1, 2\)"),
         ("InfoNCE(temperature=1+1)", r"Cannot read the value '1 \+ 1'"),
         ("InfoNCE(temperature={[]: 1})", "Cannot read the value"),
-        ("InfoNCE(temperature=InfoNCE)", "temperature must be a number above 0"),
+        ("InfoNCE(temperature=InfoNCE)", "temperature must be a number, got InfoNCE"),
         ("InfoNCE(directions=both)", "directions must be query_to_document or symmetric or gte, got 'both'"),
         ("InfoNCE(similarity=euclidean)", "similarity must be cosine or dot, got 'euclidean'"),
         ("InfoNCE(temperature=", r"Cannot read the objective .* such as InfoNCE\(temperature=0.05\)"),
@@ -81,11 +79,11 @@ def test_what_is_refused(text, message):
 @pytest.mark.usefixtures("without_annotation_checks")
 @pytest.mark.parametrize("temperature", [0, 0.0, -0.1, float("nan"), float("inf"), True, "0.05"])
 def test_a_temperature_is_a_number_above_zero(temperature):
-    with pytest.raises(ConfigError, match="InfoNCE: temperature must be a number above 0"):
+    with pytest.raises(ConfigError, match="InfoNCE: temperature must be a number"):
         InfoNCE(temperature=temperature)
 
 
 def test_the_default_configuration_names_a_known_objective():
     from nearfar.config.run import RunConfig
 
-    assert isinstance(parse(RunConfig().objective), tuple(NAMED.values()))
+    assert parse(RunConfig().objective).label in [entry.name for entry in catalogue()]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.errors import ShapeError
-from nearfar.objectives.info_nce import InfoNCE
+from nearfar.objectives import InfoNCE
 from nearfar.objectives.masks import dense_masks, masks, same_side
 from tests.objectives.relations import relation, relations, whole
 
@@ -142,7 +142,7 @@ def test_wrong_shapes_are_repeated(anchors, candidates, relevance):
 
 @pytest.mark.usefixtures("without_annotation_checks")
 def test_a_relation_of_another_shape_is_refused():
-    with pytest.raises(ShapeError, match=r"anchors \(2, 4\), candidates \(3, 4\), relevance \(1, 2\)"):
+    with pytest.raises(ShapeError, match=r"anchors \(2, 4\) float32, candidates \(3, 4\) float32, relevance of 1 x 2"):
         InfoNCE()(torch.ones(2, 4), torch.ones(3, 4), relation([[1, None]]))
 
 
@@ -150,9 +150,9 @@ def test_a_relation_of_another_shape_is_refused():
 @pytest.mark.parametrize(
     ("companion", "message"),
     [
-        ({"ignored": torch.ones(2, 1, dtype=torch.bool)}, r"ignored must be \(2, 3\); got \(2, 1\)"),
-        ({"anchor_ids": whole([1])}, r"anchor_ids must be \(2,\); got \(1,\)"),
-        ({"candidate_ids": whole([1, 2])}, r"candidate_ids must be \(3,\); got \(2,\)"),
+        ({"ignored": torch.ones(2, 1, dtype=torch.bool)}, r"ignored must be \(2, 3\)\. Got .* ignored \(2, 1\) bool"),
+        ({"anchor_ids": whole([1])}, r"anchor_ids must be \(2,\)\. Got .* anchor_ids \(1,\) int64"),
+        ({"candidate_ids": whole([1, 2])}, r"candidate_ids must be \(3,\)\. Got .* candidate_ids \(2,\) int64"),
     ],
 )
 def test_companions_of_another_shape_are_refused_and_not_broadcast(companion, message):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, softplus
 
-from nearfar.objectives.info_nce import InfoNCE
+from nearfar.objectives import InfoNCE
 from nearfar.types import Origin
 from tests.objectives.relations import DEGENERATE, diagonal, relation, relations
 from tests.oracles import info_nce as oracle
@@ -27,7 +27,7 @@ def random_vectors(shape, seed, dim=4):
 def by_scores(scores, known, temperature=0.1, directions="query_to_document"):
     """The loss as a function of a score matrix: the anchors are its rows, the candidates unit vectors."""
     objective = InfoNCE(temperature=temperature, directions=directions, similarity="dot")
-    return objective.rows(scores, torch.eye(scores.shape[1], dtype=scores.dtype), known)
+    return objective.outcome(scores, torch.eye(scores.shape[1], dtype=scores.dtype), known)
 
 
 @settings(max_examples=150, deadline=None)
@@ -43,7 +43,8 @@ def test_rows_and_mean_follow_the_equation(known, seed, directions, similarity, 
     if similarity == "dot":
         anchors, candidates = anchors / 3, candidates / 3  # the slow version has no log space
     objective = InfoNCE(temperature=temperature, directions=directions, similarity=similarity)
-    losses, kept = objective.rows(anchors, candidates, known)
+    outcome = objective.outcome(anchors, candidates, known)
+    losses, kept = outcome.losses, outcome.kept
     expected, expected_kept = oracle.rows(anchors, candidates, known, temperature, directions, similarity)
     assert kept.tolist() == expected_kept.tolist()
     np.testing.assert_allclose(losses.numpy(), expected, atol=1e-9, rtol=1e-9)
@@ -68,7 +69,7 @@ def test_a_relation_that_lacks_something_gives_finite_losses_and_gradients(name,
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(vectors.grad).all() for vectors in inputs)
-    if not objective.rows(*inputs, known)[1].any():
+    if not objective.outcome(*inputs, known).kept.any():
         assert loss.item() == 0
         assert all((vectors.grad == 0).all() for vectors in inputs)
     assert torch.autograd.gradcheck(lambda left, right: objective(left, right, known), inputs)
@@ -91,20 +92,20 @@ def test_zero_vectors_and_extreme_scores_stay_finite(directions):
 
 
 def test_golden_rows():
-    losses, kept = by_scores(GOLDEN, diagonal(3))
-    assert losses.tolist() == pytest.approx([0.3139, 0.3266, 0.0812], abs=5e-5)
-    assert kept.all()
-    assert losses.mean().item() == pytest.approx(0.2406, abs=5e-5)
+    found = by_scores(GOLDEN, diagonal(3))
+    assert found.losses.tolist() == pytest.approx([0.3139, 0.3266, 0.0812], abs=5e-5)
+    assert found.kept.all()
+    assert found.loss.item() == pytest.approx(0.2406, abs=5e-5)
 
 
 def test_golden_mean_with_an_ignored_pair():
     known = relation([[1, None, None], [None, 1, None], [None, None, 1]], ignored=[(0, 1)])
-    assert by_scores(GOLDEN, known)[0].mean().item() == pytest.approx(0.1362, abs=5e-5)
+    assert by_scores(GOLDEN, known).loss.item() == pytest.approx(0.1362, abs=5e-5)
 
 
 def test_gradient_is_softmax_minus_positives():
     scores = GOLDEN.clone().requires_grad_()
-    by_scores(scores, diagonal(3))[0].mean().backward()
+    by_scores(scores, diagonal(3)).loss.backward()
     expected = (torch.softmax(GOLDEN / 0.1, dim=1) - torch.eye(3)) / (0.1 * 3)
     torch.testing.assert_close(scores.grad, expected)
 
@@ -113,20 +114,20 @@ def test_gradient_is_softmax_minus_positives():
 def test_a_constant_added_to_a_row_changes_nothing(shift):
     moved = GOLDEN.clone()
     moved[1] += shift
-    torch.testing.assert_close(by_scores(moved, diagonal(3))[0], by_scores(GOLDEN, diagonal(3))[0])
+    torch.testing.assert_close(by_scores(moved, diagonal(3)).losses, by_scores(GOLDEN, diagonal(3)).losses)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 7])
 def test_equal_logits_give_the_log_of_the_valid_columns(columns):
     scores = torch.full((1, columns), 0.3, dtype=torch.float64)
-    assert by_scores(scores, diagonal(1, columns))[0].item() == pytest.approx(math.log(columns), abs=1e-12)
+    assert by_scores(scores, diagonal(1, columns)).losses.item() == pytest.approx(math.log(columns), abs=1e-12)
 
 
 @given(positive=st.floats(-1, 1), negative=st.floats(-1, 1))
 def test_one_negative_gives_a_softplus(positive, negative):
     scores = torch.tensor([[positive, negative]], dtype=torch.float64)
     expected = softplus(torch.tensor((negative - positive) / 0.1, dtype=torch.float64))
-    torch.testing.assert_close(by_scores(scores, diagonal(1, 2))[0][0], expected)
+    torch.testing.assert_close(by_scores(scores, diagonal(1, 2)).losses[0], expected)
 
 
 def test_gte_cannot_fall_below_log_two_and_gets_there():
@@ -160,9 +161,9 @@ def test_symmetric_is_the_mean_of_both_directions_and_the_clip_loss(temperature)
 def test_hard_negatives_count_along_rows_but_have_no_column_of_their_own():
     anchors, candidates = random_vectors((2, 3), 4)
     known = relation([[1, None, 0], [None, 1, None]], origins=[Origin.IN_BATCH, Origin.IN_BATCH, Origin.HARD])
-    rows = InfoNCE(temperature=0.2).rows(anchors, candidates, known)[0]
-    columns = InfoNCE(temperature=0.2).rows(candidates[:2], anchors, diagonal(2))[0]
-    found = InfoNCE(temperature=0.2, directions="symmetric").rows(anchors, candidates, known)[0]
+    rows = InfoNCE(temperature=0.2).rows(anchors, candidates, known)
+    columns = InfoNCE(temperature=0.2).rows(candidates[:2], anchors, diagonal(2))
+    found = InfoNCE(temperature=0.2, directions="symmetric").rows(anchors, candidates, known)
     torch.testing.assert_close(found, (rows + columns) / 2)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from nearfar.batches.relate import Judgements
@@ -58,11 +59,13 @@ class PairCollator:
     def __call__(self, keys: Sequence[Key]) -> Batch:
         """The batch of ``keys``."""
         queries: dict[int, int] = {}
+        labels: dict[int, int] = {}
         documents: dict[int, int] = {}
         hard: list[int] = []
         for epoch, pair in keys:
             query, node = (int(value) for value in self._pairs[pair])
             queries.setdefault(query, len(queries))
+            labels.setdefault(query, node)
             documents.setdefault(self._draw(query, node, epoch, pair), len(documents))
         epoch = keys[0][0]
         for query in queries:
@@ -71,12 +74,17 @@ class PairCollator:
                 if document not in documents:
                     hard.append(len(documents))
                     documents[document] = len(documents)
+        rows = np.fromiter(queries, dtype=np.int64)
         relation = self._judgements.relation(
-            np.fromiter(queries, dtype=np.int64),
-            np.fromiter(documents, dtype=np.int64),
-            np.asarray(hard, dtype=np.int64),
+            rows, np.fromiter(documents, dtype=np.int64), np.asarray(hard, dtype=np.int64)
         )
-        return Batch(self._dataset.queries.take(queries), self._dataset.documents.take(documents), relation)
+        return Batch(
+            self._dataset.queries.take(queries),
+            self._dataset.documents.take(documents),
+            relation,
+            torch.from_numpy(rows),
+            torch.from_numpy(np.fromiter(labels.values(), dtype=np.int64)),
+        )
 
     def _members(self, node: int) -> np.ndarray:
         return self._documents[self._starts[node] : self._starts[node + 1]]

@@ -6,13 +6,15 @@ none, a list, or another component. Nothing is evaluated: the text is read as a 
 """
 
 import ast
+import inspect
 import keyword
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
-from nearfar.errors import ConfigError, did_you_mean
+from nearfar.errors import ConfigError, did_you_mean, first_few
 
 _BARE = re.compile(r"[a-z_][a-z0-9_]*")
 """Strings that are printed without quotes. Not those with a capital, which could be the name of a component."""
@@ -27,23 +29,29 @@ class Component:
     """
 
     def __str__(self) -> str:
-        shown = [
-            f"{field.name}={_print(getattr(self, field.name))}"
-            for place, field in enumerate(_fields(type(self)))
-            if place == 0 or getattr(self, field.name) != _default(field)
-        ]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        values = {field.name: getattr(self, field.name) for field in _fields(type(self))}
+        return print_call(type(self).__name__, values, {field.name: _default(field) for field in _fields(type(self))})
 
 
-Parsed = TypeVar("Parsed", bound=Component)
+def print_call(name: str, values: Mapping[str, object], defaults: Mapping[str, object]) -> str:
+    """``Name(first=1, other=2)``: the first value always, the others where they differ from their default."""
+    shown = [
+        f"{key}={_print(value)}"
+        for place, (key, value) in enumerate(values.items())
+        if place == 0 or value != defaults[key]
+    ]
+    return f"{name}({', '.join(shown)})"
 
 
-def parse_component(text: str, known: Mapping[str, type[Parsed]], kind: str) -> Parsed:
+Parsed = TypeVar("Parsed")
+
+
+def parse_component(text: str, known: Mapping[str, Callable[..., Parsed]], kind: str) -> Parsed:
     """Build the component that ``text`` names.
 
     Args:
         text: ``Name`` or ``Name(field=value, ...)``.
-        known: the classes by name.
+        known: what makes each component, by name: its class, or a function that takes keywords.
         kind: what they are, for messages, such as ``objective``.
 
     Raises:
@@ -56,7 +64,7 @@ def parse_component(text: str, known: Mapping[str, type[Parsed]], kind: str) -> 
             f"Cannot read the {kind} {text!r}. Write it as Name(field=value, ...), such as {_example(known)}."
         ) from error
     built = _build(tree, text, known, kind)
-    if not isinstance(built, Component):
+    if built is None or isinstance(built, bool):
         raise ConfigError(f"Expected the name of an {kind} in {text!r}, such as {_example(known)}.")
     return built  # type: ignore[return-value]  # a member of known
 
@@ -67,11 +75,16 @@ def require(condition: bool, component: Component, field: str, expected: str) ->
         raise ConfigError(f"{type(component).__name__}: {field} must be {expected}, got {getattr(component, field)!r}.")
 
 
-def _build(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind: str) -> object:
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a finite number, and not true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _build(node: ast.expr, text: str, known: Mapping[str, Callable[..., object]], kind: str) -> object:
     if isinstance(node, ast.Name):
         if node.id.lower() in _WORDS:
             return _WORDS[node.id.lower()]
-        return known[node.id]() if node.id in known else _unknown(node.id, known, kind)
+        node = ast.Call(func=node, args=[], keywords=[])
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ConfigError(f"Cannot read the {kind} {text!r}. Write it as {_example(known)}.")
     name = node.func.id
@@ -79,7 +92,8 @@ def _build(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind
         _unknown(name, known, kind)
     if node.args:
         raise ConfigError(f"{name}: give every value by name, such as {_example(known)}; got {text!r}.")
-    names = [field.name for field in _fields(known[name])]
+    parameters = inspect.signature(known[name]).parameters
+    names = list(parameters)
     values: dict[str, Any] = {}
     for given_field in node.keywords:
         given = given_field.arg or "**"
@@ -90,11 +104,16 @@ def _build(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind
         if given in values:
             raise ConfigError(f"{name}: {given} is given twice in {text!r}.")
         values[given] = _value(given_field.value, text, known, kind)
+    missing = [each for each in names if each not in values and parameters[each].default is inspect.Parameter.empty]
+    if missing:
+        raise ConfigError(f"{name} cannot do without {', '.join(missing)}; got {text!r}.")
     return known[name](**values)
 
 
-def _value(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind: str) -> object:
+def _value(node: ast.expr, text: str, known: Mapping[str, Callable[..., object]], kind: str) -> object:
     if isinstance(node, ast.Name) and node.id not in known:
+        if node.id[0].isupper() and node.id.lower() not in _WORDS:
+            _unknown(node.id, known, kind)  # a string with a capital is written in quotes
         return _WORDS.get(node.id.lower(), node.id)
     if isinstance(node, ast.Name | ast.Call):
         return _build(node, text, known, kind)
@@ -106,11 +125,11 @@ def _value(node: ast.expr, text: str, known: Mapping[str, type[Component]], kind
         raise ConfigError(f"Cannot read the value {ast.unparse(node)!r} in {text!r}.") from error
 
 
-def _unknown(name: str, known: Mapping[str, type[Component]], kind: str) -> object:
-    raise ConfigError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}.")
+def _unknown(name: str, known: Mapping[str, Callable[..., object]], kind: str) -> object:
+    raise ConfigError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {first_few(sorted(known), 20)}.")
 
 
-def _example(known: Mapping[str, type[Component]]) -> str:
+def _example(known: Mapping[str, Callable[..., object]]) -> str:
     return str(next(iter(known.values()))()) if known else "Name(field=value)"
 
 

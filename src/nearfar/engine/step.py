@@ -5,7 +5,7 @@ in every checkpoint, and a data-parallel wrapper sees one forward.
 """
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,8 +15,12 @@ from torch import Tensor, nn
 from nearfar.encoders.protocol import Role, TorchEncoder
 from nearfar.engine.embed import embed
 from nearfar.engine.microbatch import MicroBatch, prepare
-from nearfar.objectives.catalogue import Objective
+from nearfar.objectives.objective import Objective
 from nearfar.types import Batch, Relation
+
+
+SUPPLIED = ("index", "labels")
+"""The keyword inputs of an objective that a batch has."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,16 +32,19 @@ class StepInput:
         anchors: where each anchor stands among the embedded texts.
         candidates: where each candidate stands among them.
         relation: who belongs to whom.
+        inputs: what else the objective may want, by name: ``index``, ``labels``.
     """
 
     micro_batches: list[MicroBatch]
     anchors: Int64[np.ndarray, " anchor"]
     candidates: Int64[np.ndarray, " candidate"]
     relation: Relation
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "StepInput":
         """The same input with its relation on ``device``; features move when they are embedded."""
-        return replace(self, relation=self.relation.to(device))
+        moved = {name: value.to(device) for name, value in self.inputs.items()}
+        return replace(self, relation=self.relation.to(device), inputs=moved)
 
 
 def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
@@ -57,7 +64,10 @@ def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
             micro_batches.append(MicroBatch(group.places + total, group.features))
         total += len(places)
     anchors, candidates = (_shifted(local[role], offsets) for role in (Role.QUERY, Role.DOCUMENT))
-    return StepInput(micro_batches=micro_batches, anchors=anchors, candidates=candidates, relation=batch.relation)
+    beside = {name: value for name in SUPPLIED if (value := getattr(batch, name)) is not None}
+    return StepInput(
+        micro_batches=micro_batches, anchors=anchors, candidates=candidates, relation=batch.relation, inputs=beside
+    )
 
 
 class Step(nn.Module):
@@ -75,7 +85,9 @@ class Step(nn.Module):
         vectors = embed(self.encoder, step.micro_batches, self.precision, device)
         anchors = vectors[torch.from_numpy(step.anchors).to(device)]
         candidates = vectors[torch.from_numpy(step.candidates).to(device)]
-        return self.objective(anchors, candidates, step.relation.to(device))
+        here = step.to(device)
+        loss: Tensor = self.objective(anchors, candidates, here.relation, **here.inputs)
+        return loss
 
 
 def _shifted(local: tuple[Hashable, list[int]], offsets: Mapping[Hashable, int]) -> Int64[np.ndarray, " text"]:

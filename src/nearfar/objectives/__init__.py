@@ -1,6 +1,13 @@
-"""What training minimises: pure functions of embeddings and a relation, each with a text form."""
+"""What training minimises: compositions of a few parts, each with a text form, many of them with a name.
 
-from nearfar.objectives.catalogue import NAMED, Objective, parse
-from nearfar.objectives.info_nce import InfoNCE
+``parse`` makes an objective from its text, ``catalogue`` lists the named ones, and each name is importable from here.
+"""
 
-__all__ = ["NAMED", "InfoNCE", "Objective", "parse"]
+from nearfar.objectives.catalogue import *
+from nearfar.objectives.catalogue import __all__ as _named
+from nearfar.objectives.form import Composition, Sum, Transposed
+from nearfar.objectives.objective import Objective
+from nearfar.objectives.part import Outcome
+from nearfar.objectives.registry import Entry, catalogue, parse
+
+__all__ = ["Composition", "Entry", "Objective", "Outcome", "Sum", "Transposed", "catalogue", "parse", *_named]

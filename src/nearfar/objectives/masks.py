@@ -4,8 +4,10 @@ Every objective, every direction and every kind of column takes its masks from h
 relevant to an anchor can nowhere become its negative.
 """
 
+from collections.abc import Callable, Mapping
+
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from nearfar.errors import ShapeError
@@ -40,7 +42,9 @@ def dense_masks(
     Raises:
         ShapeError: when ``ignored`` or the identities do not fit the relevance.
     """
-    _check_companions(relevance, ignored, anchor_ids, candidate_ids)
+    given = {"ignored": ignored, "anchor_ids": anchor_ids, "candidate_ids": candidate_ids}
+    shape = tuple(relevance.shape)
+    check_companions(shape, given, lambda problem: ShapeError(f"With a relevance of {shape}, {problem}."))
     anchors, candidates = (
         torch.arange(size, device=relevance.device) if ids is None else ids
         for size, ids in zip(relevance.shape, (anchor_ids, candidate_ids), strict=True)
@@ -101,35 +105,42 @@ def same_side(
     return ~bound
 
 
-def check_shapes(
-    anchors: Float[Tensor, "..."], candidates: Float[Tensor, "..."], relation: tuple[int, ...], name: str
-) -> None:
-    """Raise ShapeError unless anchors are (A, D), candidates (C, D) and the relation (A, C)."""
-    fits = (
-        anchors.ndim == candidates.ndim == 2
-        and anchors.shape[1] == candidates.shape[1]
-        and tuple(relation) == (len(anchors), len(candidates))
-    )
-    if not fits:
-        raise ShapeError(
-            f"{name} takes anchors (A, D), candidates (C, D) and a relevance of (A, C); got "
-            f"anchors {tuple(anchors.shape)}, candidates {tuple(candidates.shape)}, relevance {tuple(relation)}."
-        )
+def check_companions(shape: tuple[int, ...], given: Mapping[str, object], refuse: Callable[[str], ShapeError]) -> None:
+    """Raise what ``refuse`` makes of the problem unless all that comes beside a relevance fits it.
+
+    Args:
+        shape: (anchors, candidates).
+        given: the inputs by name; those that are None are not looked at.
+        refuse: makes the error.
+    """
+    for name, (side, kind) in _COMPANIONS.items():
+        value = given.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, Tensor):
+            raise refuse(f"{name} must be a tensor")
+        wanted = {"anchor": shape[:1], "candidate": shape[1:], "pair": shape}
+        if side in wanted and tuple(value.shape) != wanted[side] and not (name == "origin" and value.shape == shape):
+            raise refuse(f"{name} must be {wanted[side]}")
+        rows = {"anchor vectors": shape[0], "candidate vectors": shape[1]}
+        if side in rows and (value.ndim != 2 or len(value) != rows[side]):
+            raise refuse(f"{name} must be ({rows[side]}, width of the guide)")
+        whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+        if (kind == "whole" and not whole) or (kind == "float" and not value.is_floating_point()):
+            raise refuse(f"{name} must hold {'whole' if kind == 'whole' else 'floating-point'} numbers")
+        if kind == "bool" and value.dtype != torch.bool:
+            raise refuse(f"{name} must hold booleans")
 
 
-def _check_companions(
-    relevance: Shaped[Tensor, "..."],
-    ignored: Bool[Tensor, "..."] | None,
-    anchor_ids: Int[Tensor, "..."] | None,
-    candidate_ids: Int[Tensor, "..."] | None,
-) -> None:
-    """Raise ShapeError unless what comes beside a relevance matrix has its shape, or that of its side."""
-    shape = tuple(relevance.shape)
-    expected = (
-        ("ignored", ignored, shape),
-        ("anchor_ids", anchor_ids, shape[:1]),
-        ("candidate_ids", candidate_ids, shape[1:]),
-    )
-    for name, given, wanted in expected:
-        if given is not None and tuple(given.shape) != wanted:
-            raise ShapeError(f"With a relevance of {shape}, {name} must be {wanted}; got {tuple(given.shape)}.")
+_COMPANIONS = {
+    "ignored": ("pair", "bool"),
+    "anchor_ids": ("anchor", "whole"),
+    "candidate_ids": ("candidate", "whole"),
+    "index": ("anchor", "whole"),
+    "guide_anchors": ("anchor vectors", "float"),
+    "guide_candidates": ("candidate vectors", "float"),
+    "teacher": ("pair", "float"),
+    "labels": ("anchor", "any"),
+    "origin": ("candidate", "whole"),
+}
+"""What may come beside a relevance: which side it belongs to, and what it holds."""

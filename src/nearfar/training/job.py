@@ -41,7 +41,6 @@ from nearfar.evaluation.evaluate import (
 from nearfar.evaluation.evidence import examples, score_pairs, space_map
 from nearfar.events import Fanout, JsonLines, Message, Metrics, Sink
 from nearfar.files import atomic, replace_folder, write_json, write_text
-from nearfar.objectives.catalogue import parse
 from nearfar.reports.page import write_report
 from nearfar.training.card import write_card
 from nearfar.training.dev import DevSearch
@@ -53,6 +52,7 @@ from nearfar.training.folder import (
     drop_incomplete_checkpoints,
 )
 from nearfar.training.loop import RetrievalTrainer, Watch, stop_on_interrupt, training_arguments
+from nearfar.training.objective import prepared_objective, trainable_objective
 
 Trainable = SentenceTransformerEncoder | ModuleEncoder
 COMPARED = ((TUNED, BASE), (TUNED, BM25_NAME), (BASE, BM25_NAME))
@@ -138,7 +138,7 @@ def check_inputs(dataset: Dataset, config: RunConfig) -> None:
         ConfigError: the objective or a measure is not known.
         DataError: no relevant pair to train on, or no query to measure.
     """
-    parse(config.objective)
+    trainable_objective(config.objective)
     Task.of(dataset, None, config.evaluation)
     PairCollator(dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
     DevSearch(dataset, config.dev, config.training.seed)
@@ -176,7 +176,12 @@ def fit(run: Run) -> None:
         steps=steps, precision=precision, learning_rate=arguments.learning_rate, train_pairs=len(pairs)
     )
     trainer = RetrievalTrainer(
-        Step(encoder, parse(config.objective), precision), pairs, dev, config, arguments, run.sink
+        Step(encoder, prepared_objective(config.objective, encoder, run.dataset), precision),
+        pairs,
+        dev,
+        config,
+        arguments,
+        run.sink,
     )
     watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
     with stop_on_interrupt(watch):

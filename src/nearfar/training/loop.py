@@ -123,6 +123,11 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
             self.state = state
             self._load_best_model()
 
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Weight decay is for the encoder: what an objective trains, such as a temperature, is not to shrink."""
+        names: list[str] = super().get_decay_parameter_names(model)
+        return [name for name in names if not name.startswith("objective.")]
+
     def get_train_dataloader(self) -> DataLoader[StepInput]:
         """Batches of prepared texts."""
         sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)

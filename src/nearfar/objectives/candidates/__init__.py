@@ -1,0 +1,1 @@
+"""Which rows there are, and which columns each of them sees."""

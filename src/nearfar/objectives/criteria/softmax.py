@@ -1,0 +1,274 @@
+"""C1, the softmax row: the log-ratio of a positive against a log-sum, with the denominator spelled out."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nearfar.config.component import Component, is_number, require
+from nearfar.objectives.memory import Memory
+from nearfar.objectives.part import Criterion, Outcome
+from nearfar.objectives.problem import Problem
+from nearfar.objectives.softmax import masked_logsumexp
+
+Block = Literal["row", "column", "anchors", "candidates"]
+BLOCKS: tuple[Block, ...] = ("row", "column", "anchors", "candidates")
+
+
+class Outer(Component):
+    """What is done with -log p of a positive."""
+
+    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The loss of each positive, from -log of its probability."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(Outer):
+    """The negative log-likelihood itself."""
+
+    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The surprise as it is."""
+        return surprise
+
+
+@dataclass(frozen=True, kw_only=True)
+class FocalPower(Outer):
+    """Focal weight ``(1 - p) ** gamma`` on the negative log-likelihood: what is learned already counts less.
+
+    Attributes:
+        gamma: 0 leaves the loss as it is.
+        detach: no gradient flows through the weight.
+    """
+
+    gamma: float = 0.5
+    detach: bool = False
+    detached: ClassVar[tuple[str, ...]] = ("focal weight, with detach",)
+
+    def __post_init__(self) -> None:
+        require(is_number(self.gamma) and self.gamma >= 0, self, "gamma", "a number of at least 0")
+
+    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The weighted surprise. ``1 - p`` is kept above 1e-6: below 1, gamma has an infinite slope at 0."""
+        missing = -torch.expm1(-surprise)
+        weight = missing.clamp(min=1e-6) ** self.gamma
+        return (weight.detach() if self.detach else weight) * surprise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power(Outer):
+    """The comp-sum family (arXiv 2304.07288): ``(u ** (1 - exponent) - 1) / (1 - exponent)`` of ``u = 1 / p``.
+
+    Attributes:
+        exponent: 0 sum-exponential, 1 cross-entropy, between 1 and 2 generalised cross-entropy, 2 mean absolute error.
+    """
+
+    exponent: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(is_number(self.exponent) and self.exponent >= 0, self, "exponent", "a number of at least 0")
+
+    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The function of the surprise, log u."""
+        rest = 1 - self.exponent
+        return surprise if rest == 0 else torch.expm1(rest * surprise) / rest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Criterion):
+    """The log-ratio of every positive of a row, averaged over the positives.
+
+    For a positive (i, p) the loss is ``f(-a Z[i, p] + log D[i, p])`` with the attraction a (1 unless a weight says
+    otherwise), and the denominator ``D`` is a sum of ``exp(Z)`` over: the pair itself, if ``own``; the other positives
+    of the row, if ``others``; the negatives, with their log-weights; and whatever mass another part added. With
+    ``own`` alone this is the decoupled softmax, with both the SupCon form, with neither DCL. A weight that shares a row
+    out among negatives too makes it the cross-entropy with that soft target, for which ``own`` and ``others`` are on.
+
+    A row without positives does not count; where the positive is not in its denominator, one without negatives
+    neither.
+
+    Attributes:
+        own: the positive is in its own denominator (kp).
+        others: the other positives of the row are in it (ko).
+        blocks: what is contrasted: ``row`` the candidates of the anchor, ``column`` the anchors of the candidate,
+            ``anchors`` and ``candidates`` each side among itself.
+        partition: ``joint`` puts the blocks into one log-sum; ``separate`` takes the mean of a log-ratio for each.
+        twice: with the blocks row and column in one log-sum, the pair is counted in both, as in GTE.
+        inside: ``none`` averages over positives outside of the log; ``mean`` and ``sum`` pool them inside.
+        prior: share of false negatives that is taken out of the negatives (debiased contrastive); 0 for none.
+        smoothing: share of the target that goes to the positive and all negatives alike (label smoothing).
+        outer: the function f.
+    """
+
+    own: bool = True
+    others: bool = False
+    blocks: tuple[Block, ...] = ("row",)
+    partition: Literal["joint", "separate"] = "joint"
+    twice: bool = True
+    inside: Literal["none", "mean", "sum"] = "none"
+    prior: float = 0.0
+    smoothing: float = 0.0
+    outer: Outer = Log()
+
+    def __post_init__(self) -> None:
+        known = isinstance(self.blocks, tuple) and self.blocks and all(block in BLOCKS for block in self.blocks)
+        require(bool(known), self, "blocks", f"a list of {', '.join(BLOCKS)}")
+        require(self.partition in ("joint", "separate"), self, "partition", "joint or separate")
+        require(self.inside in ("none", "mean", "sum"), self, "inside", "none or mean or sum")
+        require(self.inside == "none" or self.blocks == ("row",), self, "inside", "none with blocks beside the row")
+        require(is_number(self.prior) and 0 <= self.prior < 1, self, "prior", "a number from 0 to below 1")
+        require(is_number(self.smoothing) and 0 <= self.smoothing <= 1, self, "smoothing", "a number from 0 to 1")
+        alone = set(self.blocks) <= {"row", "column"} and (len(self.blocks) == 1 or self.partition == "separate")
+        plain = self.smoothing == 0 or (alone and self.inside == "none")
+        require(plain, self, "smoothing", "0 unless the blocks are row and column, each with a log-sum of its own")
+        require(isinstance(self.outer, Outer), self, "outer", "a function of -log p, such as FocalPower(gamma=0.5)")
+
+    @property
+    def blocks_beside(self) -> bool:
+        """Whether anchors, or candidates, are contrasted among themselves."""
+        return "anchors" in self.blocks or "candidates" in self.blocks
+
+    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+        """The loss of each row that has a positive."""
+        if self.inside != "none":
+            return self._pooled(problem)
+        groups = (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
+        counted, shares = _target(problem)
+        terms, filled = [], torch.zeros_like(counted)
+        for blocks in groups:
+            mass, some = self._log_mass(problem, blocks)
+            # Nothing that is not counted reaches the outer function, whose slope may be infinite there.
+            surprise = torch.where(counted & some, mass - self._pulled(problem, blocks), 0.0)
+            terms.append(self.outer.of(surprise))
+            filled = filled | some
+        losses = torch.where(counted, shares * torch.stack(terms).mean(dim=0), 0.0).sum(dim=1)
+        kept = problem.positive.any(dim=1) & (counted & filled).any(dim=1)
+        losses = torch.where(kept, losses, 0.0)
+        return Outcome(losses if problem.importance is None else problem.importance * losses, kept)
+
+    def _pulled(self, problem: Problem, blocks: tuple[Block, ...]) -> Float[Tensor, "row column"]:
+        """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target."""
+        pulled = problem.z if problem.attraction is None else problem.attraction * problem.z
+        if self.smoothing == 0:
+            return pulled
+        along = 0 if blocks == ("column",) else 1
+        pushed = torch.where(problem.negative, problem.z, 0.0).sum(dim=along, keepdim=True)
+        mean = (problem.z + pushed) / (1 + problem.negative.sum(dim=along, keepdim=True))
+        return (1 - self.smoothing) * pulled + self.smoothing * mean
+
+    def _pooled(self, problem: Problem) -> Outcome:
+        """The loss of rows whose positives are added up inside the log, each with its bias."""
+        logits = problem.z if problem.bias is None else problem.z + problem.bias
+        kept = problem.positive.any(dim=1)
+        pulled = masked_logsumexp(logits, problem.positive)
+        if self.inside == "mean":
+            pulled = pulled - problem.positive.sum(dim=1).clamp(min=1).log()
+        within = problem.valid if self.own else problem.negative
+        mass = masked_logsumexp(logits, within)
+        if problem.extra is not None:
+            mass = torch.logaddexp(mass, problem.extra[:, 0])
+        usable = kept & torch.isfinite(mass)
+        losses = torch.where(usable, mass, 0.0) - torch.where(usable, pulled, 0.0)
+        losses = torch.where(usable, self.outer.of(losses), 0.0)
+        return Outcome(losses if problem.importance is None else problem.importance * losses, usable)
+
+    def _log_mass(
+        self, problem: Problem, blocks: tuple[Block, ...]
+    ) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"]]:
+        """Log D of every pair over some blocks, and where there is one; finite everywhere.
+
+        Only the values at positives are used, and with a soft target those of its columns.
+        """
+        logits, floor = problem.z, torch.finfo(problem.z.dtype).min
+        repelled = logits if problem.bias is None else logits + problem.bias
+        pieces, further = [], []
+        if "row" in blocks:
+            pieces, further = self._row(problem, repelled)
+        elif "column" not in blocks:
+            pieces += [logits] * self.own
+        if "column" in blocks:
+            doubled = self.twice or "row" not in blocks
+            pieces += [logits] * (self.own and doubled)
+            pieces.append(masked_logsumexp(repelled.T, problem.negative.T)[None, :])
+        if "anchors" in blocks:
+            pieces.append(_beside(problem.anchors, problem.among_anchors, problem)[:, None])
+        if "candidates" in blocks:
+            pieces.append(_beside(problem.candidates, problem.among_candidates, problem)[None, :])
+        mass = torch.full((), floor, dtype=logits.dtype, device=logits.device)
+        # One by one onto what is finite: the sum of two empty blocks would have no gradient.
+        for piece in pieces:
+            mass = torch.logaddexp(mass, piece)
+        some = mass > floor / 2  # other positives alone are nothing to be told apart from
+        for piece in further:
+            mass = torch.logaddexp(mass, piece)
+        return mass.expand_as(logits), some.expand_as(logits)
+
+    def _row(
+        self, problem: Problem, repelled: Float[Tensor, "row column"]
+    ) -> tuple[list[Float[Tensor, "row #column"]], list[Float[Tensor, "row #column"]]]:
+        """The masses of the row block: the pair itself, negatives and further mass; and those of other positives."""
+        further = [] if problem.extra is None else [problem.extra]
+        if self.own and self.others and self.prior == 0:  # one sum for the whole row
+            logits = torch.where(problem.positive, problem.z, repelled)
+            return [masked_logsumexp(logits, problem.valid)[:, None], *further], []
+        negatives = masked_logsumexp(repelled, problem.negative)[:, None]
+        if self.prior > 0:
+            negatives = self._debiased(problem, negatives)
+        pieces = [*[problem.z] * self.own, negatives, *further]
+        return pieces, [_other_positives(problem.z, problem.positive)] * self.others
+
+    def _debiased(self, problem: Problem, negatives: Float[Tensor, "row 1"]) -> Float[Tensor, "row column"]:
+        """Negatives without the share that a prior says is positive (arXiv 2007.00224), never below their minimum.
+
+        ``max((R - prior * M * exp(Z[i, p])) / (1 - prior), M * exp(-1 / t))`` with the mass R of the M negatives.
+        """
+        assert problem.temperature is not None
+        count = problem.negative.sum(dim=1, keepdim=True)
+        log_count = count.clamp(min=1).log().to(problem.z.dtype)
+        lowest = log_count - 1 / problem.temperature
+        some = count > 0
+        mass = torch.where(some, negatives, 0.0)
+        ratio = math.log(self.prior) + log_count + problem.z - mass
+        # log(1 - exp(ratio)) where that is above the floor; elsewhere the floor, without gradient.
+        room = ratio < -1e-20
+        rest = mass + torch.log(-torch.expm1(torch.where(room, ratio, -1.0))) - math.log1p(-self.prior)
+        corrected = torch.where(room & (rest > lowest), rest, lowest.expand_as(rest))
+        return torch.where(some, corrected, float("-inf"))
+
+
+def _target(problem: Problem) -> tuple[Bool[Tensor, "row column"], Float[Tensor, "row column"]]:
+    """Which columns have a loss, and the share of each in its row: the positives alike unless a weight says other."""
+    if problem.shares is None:
+        number = problem.positive.sum(dim=1, keepdim=True).clamp(min=1)
+        return problem.positive, problem.positive.to(problem.z.dtype) / number
+    return problem.valid & (problem.shares != 0), problem.shares
+
+
+def _beside(
+    vectors: Float[Tensor, "row dim"], usable: Bool[Tensor, "row row"] | None, problem: Problem
+) -> Float[Tensor, " row"]:
+    """The mass of the other texts of one side."""
+    assert usable is not None
+    assert problem.temperature is not None
+    return masked_logsumexp(vectors @ vectors.T / problem.temperature, usable)
+
+
+def _other_positives(
+    logits: Float[Tensor, "row column"], positive: Bool[Tensor, "row column"]
+) -> Float[Tensor, "row column"]:
+    """For each positive the log-sum over the other positives of its row; minus infinity elsewhere.
+
+    Exact also where one positive outweighs the others: nothing is subtracted. Positives of a row are few, so each row
+    is brought to its own positives first.
+    """
+    most = max(int(positive.sum(dim=1).max()) if len(positive) else 0, 1)
+    places = positive.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
+    chosen = positive.gather(1, places)
+    packed = logits.gather(1, places)
+    pairs = chosen[:, :, None] & chosen[:, None, :] & ~torch.eye(most, dtype=torch.bool, device=logits.device)
+    wide = packed[:, None, :].expand(-1, most, -1).reshape(-1, most)
+    found = masked_logsumexp(wide, pairs.reshape(-1, most)).reshape(-1, most)
+    return torch.full_like(logits, float("-inf")).scatter(1, places, found)

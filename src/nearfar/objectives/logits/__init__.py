@@ -1,0 +1,1 @@
+"""What happens to a similarity before the criterion."""

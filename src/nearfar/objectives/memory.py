@@ -1,0 +1,136 @@
+"""What an objective remembers and trains: modules, so that all of it is in every checkpoint.
+
+A part is a frozen value; it makes its module once and finds it again at every call through a ``Memory``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """The modules of an objective, seen from one of its parts."""
+
+    modules: Mapping[str, nn.Module]
+    path: str = ""
+
+    def at(self, *steps: object) -> "Memory":
+        """The memory of a part of this part."""
+        return Memory(self.modules, "_".join([*filter(None, [self.path]), *map(str, steps)]))
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """The module of this part."""
+        module = self.modules[self.path]
+        assert isinstance(module, kind)
+        return module
+
+
+class Table(nn.Module):
+    """Some numbers for every example of the dataset, found by its index. Grows when a higher index comes.
+
+    Averages run in float32 (float64 after ``.double()``). An index of -1 stands for no example: it reads the initial
+    values and remembers nothing. While the module is in evaluation mode nothing is written.
+
+    Args:
+        initial: the values of an example that was never seen.
+
+    Attributes:
+        values: a row for each example.
+        visits: how often each example was written.
+    """
+
+    values: Float[Tensor, "example value"]
+    visits: Int[Tensor, " example"]
+
+    def __init__(self, *initial: float) -> None:
+        super().__init__()
+        self.initial = initial
+        self.register_buffer("values", torch.empty(0, len(initial)))
+        self.register_buffer("visits", torch.zeros(0, dtype=torch.int64))
+
+    def reserve(self, examples: int) -> None:
+        """Make room for examples, so that the table need not grow."""
+        missing = examples - len(self.values)
+        if missing > 0:
+            more = torch.tensor(self.initial).to(self.values).expand(missing, -1)
+            self.values = torch.cat([self.values, more])
+            self.visits = torch.cat([self.visits, self.visits.new_zeros(missing)])
+
+    def read(self, index: Int[Tensor, " row"]) -> tuple[Float[Tensor, "row value"], Int[Tensor, " row"]]:
+        """The values of some examples and how often each was written."""
+        known = (index >= 0) & (index < len(self.values))
+        values = torch.tensor(self.initial).to(self.values).repeat(len(index), 1)
+        visits = self.visits.new_zeros(len(index))
+        if len(self.values):
+            place = torch.where(known, index, 0)
+            values = torch.where(known[:, None], self.values[place], values)
+            visits = torch.where(known, self.visits[place], 0)
+        return values, visits
+
+    def write(self, index: Int[Tensor, " row"], values: Float[Tensor, "row value"]) -> None:
+        """Remember values. An example that is there more than once takes their mean, whatever the order."""
+        index, values = index[index >= 0], values.detach()[index >= 0].to(self.values.dtype)
+        if not self.training or not len(index):
+            return
+        top = int(index.max()) + 1
+        if top > len(self.values):
+            self.reserve(max(top, 2 * len(self.values)))
+        distinct, place = torch.unique(index, return_inverse=True)
+        sums = values.new_zeros(len(distinct), values.shape[1]).index_add_(0, place, values)
+        with torch.no_grad():  # in place: what was read before is a copy
+            self.values[distinct] = sums / torch.bincount(place)[:, None]
+            self.visits[distinct] += 1
+
+    def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Take the size of the table from the checkpoint."""
+        stored = state.get(f"{prefix}values")
+        if stored is not None:
+            self.values = self.values.new_empty(stored.shape)
+            self.visits = self.visits.new_empty(stored.shape[:1])
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class Draws(nn.Module):
+    """Randomness that a checkpoint keeps: a generator for each call, from a seed and the number of the call.
+
+    In evaluation mode the number stands still, so that the same call gives the same draws.
+    """
+
+    calls: Int[Tensor, ""]
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def generator(self) -> torch.Generator:
+        """The generator of this call. It lives on the CPU: draw there and move what was drawn."""
+        calls = int(self.calls)
+        if self.training:
+            self.calls = self.calls + 1
+        # Two numbers into one seed, so that neighbouring seeds share no calls.
+        return torch.Generator().manual_seed((self.seed * 0x9E3779B97F4A7C15 + calls * 0xD1B54A32D192ED03) % 2**63)
+
+
+class Clock(nn.Module):
+    """Counts the calls in training mode, for schedules."""
+
+    ticks: Int[Tensor, ""]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("ticks", torch.zeros((), dtype=torch.int64))
+
+    def tick(self) -> int:
+        """How many calls came before this one."""
+        now = int(self.ticks)
+        if self.training:
+            self.ticks = self.ticks + 1
+        return now

@@ -1,0 +1,131 @@
+"""The five kinds of parts that an objective is made of, and the criterion that ends it.
+
+Every part is a frozen value that prints as text and loads from it. All but the criterion turn a problem into another
+one; what a part remembers or trains lives outside of it, in a module that it makes once and is handed at every call.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nearfar.config.component import Component
+from nearfar.objectives.memory import Memory
+from nearfar.objectives.problem import Problem
+from nearfar.objectives.softmax import mean_over_rows
+
+Scope = Literal["rows", "batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an objective says about a step.
+
+    Attributes:
+        losses: the loss of each anchor; 0 where it does not count.
+        kept: which anchors count.
+        problems: the problems that the criteria saw, for telemetry and for ``explain``.
+        terms: parts of the loss by name, where the loss has parts.
+    """
+
+    losses: Float[Tensor, " row"]
+    kept: Bool[Tensor, " row"]
+    problems: tuple[Problem, ...] = ()
+    terms: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Float[Tensor, ""]:
+        """The mean over the anchors that count."""
+        return mean_over_rows(self.losses, self.kept)
+
+
+class Part(Component):
+    """Base of every part.
+
+    Class attributes:
+        needs: the keyword inputs that the part cannot do without.
+        detached: names of what the part computes that carries no gradient.
+        sized: its memory depends on the width of the embeddings.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    detached: ClassVar[tuple[str, ...]] = ()
+    sized: ClassVar[bool] = False
+
+    def make_memory(self, dim: int) -> nn.Module | None:
+        """What the part trains or remembers, as a module; None for a part without memory.
+
+        Args:
+            dim: width of the embeddings; 0 unless ``sized``.
+        """
+        return None
+
+
+class Stage(Part):
+    """A part that turns a problem into another one."""
+
+    def apply(self, problem: Problem, memory: Memory) -> Problem:
+        """The problem after this part."""
+        raise NotImplementedError
+
+
+class Candidates(Stage):
+    """Which rows there are and which columns each of them sees."""
+
+
+class Synthesis(Stage):
+    """Columns made from other columns, or rows moved. Works on vectors, before similarities."""
+
+
+class Mask(Stage):
+    """Takes pairs out of the problem. Decides without gradient."""
+
+
+class Logits(Stage):
+    """What happens to a similarity before the criterion: margin, temperature, standardisation."""
+
+
+class Weight(Stage):
+    """Weights of rows, of positives, or of negatives as a bias on their logits."""
+
+    def reweigh(self, outcome: Outcome, problem: Problem, memory: Memory) -> Outcome:
+        """The outcome after this part, for a weight that depends on the losses."""
+        return outcome
+
+
+class Criterion(Part):
+    """Turns a processed problem into losses.
+
+    Class attributes:
+        scope: ``rows`` when the loss is a mean over rows, each of which needs only its own columns; ``batch`` when it
+            is one number of the whole batch, which cannot be computed piece by piece.
+        reads: ``scores`` when it needs similarities, ``vectors`` when it looks at the vectors alone.
+        blocks_beside: it contrasts anchors among themselves, or candidates, as well.
+        needs_positives: it has nothing to say about a batch without a positive pair.
+    """
+
+    scope: ClassVar[Scope] = "rows"
+    reads: ClassVar[Literal["scores", "vectors"]] = "scores"
+    needs_positives: ClassVar[bool] = True
+
+    @property
+    def blocks_beside(self) -> bool:
+        """Whether anchors, or candidates, are contrasted among themselves."""
+        return False
+
+    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+        """The loss of each row."""
+        raise NotImplementedError
+
+
+def of_the_whole(
+    loss: Float[Tensor, ""], kept: Bool[Tensor, " row"], terms: Mapping[str, Float[Tensor, ""]] | None = None
+) -> Outcome:
+    """The outcome of a criterion with one number for the batch: every kept row has the loss of the whole.
+
+    When no row is kept the loss is 0.
+    """
+    return Outcome(torch.where(kept, loss, 0.0), kept, terms=terms or {})
