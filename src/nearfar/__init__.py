@@ -2,7 +2,7 @@
 
 The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
 
-- ``train``, ``evaluate``, ``search``: the jobs, the same as the commands.
+- ``train``, ``evaluate``, ``search``, ``explain``: the jobs, the same as the commands.
 - ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits.
 - ``Dataset``: the tables; ``DataOptions``: how they are read and split.
 - ``load_model``: open an encoder by name.
@@ -18,6 +18,7 @@ _NAMES = {
     "train": "nearfar.api:train",
     "evaluate": "nearfar.api:evaluate",
     "search": "nearfar.api:search",
+    "explain": "nearfar.api:explain",
     "TrainResult": "nearfar.api:TrainResult",
     "EvaluateResult": "nearfar.api:EvaluateResult",
     "SearchHit": "nearfar.api:SearchHit",

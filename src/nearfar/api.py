@@ -1,4 +1,4 @@
-"""The jobs as functions: train, evaluate, search. The command line is a thin shell over these.
+"""The jobs as functions: train, evaluate, search, explain. The command line is a thin shell over these.
 
 PyTorch is imported inside, after everything that can be checked without it: a wrong path or setting answers at once.
 """
@@ -183,16 +183,12 @@ def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None)
     Raises:
         ConfigError: when there is no finished run in ``run``, or the query is empty.
     """
-    folder = read_run(Path(run))
+    folder = _finished(Path(run))
     if not query.strip():
         raise ConfigError("The query is empty: give some words to search for.")
     if k < 1:
         raise ConfigError(f"k must be at least 1, got {k}.")
     record, options = folder.read_record(), read_config(folder.config)
-    if not folder.model.is_dir():
-        raise ConfigError(
-            f"The run in {folder.path} has not trained to the end. Go on with it: nearfar train --resume."
-        )
     with shown(sink) as watched:
         dataset = split_data(_load(record["data"], options.data, watched), options.data)
 
@@ -207,6 +203,68 @@ def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None)
         ]
         for system, hits in found.items()
     }
+
+
+def explain(
+    names: Sequence[str], *, run: Path | str | None = None, out: Path | str = "explain.html", sink: Sink | None = None
+) -> Path:
+    """Write a page about what objectives do with a pair, beside one another; gives its path.
+
+    Args:
+        names: text forms, such as ``["InfoNCE", "DCL(temperature=0.05)"]``.
+        run: a finished run, in whose training batches the objectives are weighed as well.
+        out: the page; an older one that this function wrote is replaced, anything else is left alone.
+        sink: takes events.
+
+    Raises:
+        ConfigError: for an unknown objective or setting, a folder that is not a finished run, or an objective that
+            needs what a run does not have.
+        ResourceError: when the page cannot be written.
+    """
+    if not names:
+        raise ConfigError("Name at least one objective, such as InfoNCE. nearfar explain --list shows all of them.")
+    folder = None if run is None else _finished(Path(run))
+
+    from nearfar.objectives.registry import parse
+    from nearfar.reports.explain import RunPairs, check_page, write_explanation
+
+    page = check_page(Path(out))
+    if folder is None:
+        return write_explanation([parse(name) for name in names], page)
+
+    from nearfar.training.objective import trainable_objective
+    from nearfar.training.weights import weigh_run
+
+    objectives = list(dict.fromkeys(trainable_objective(name) for name in names))
+    record, options = folder.read_record(), read_config(folder.config)
+    with shown(sink) as watched:
+        dataset = split_data(_load(record["data"], options.data, watched), options.data)
+        weighed, batches = weigh_run(folder, dataset, options, objectives, watched)
+    return write_explanation(
+        objectives,
+        page,
+        RunPairs(
+            name=record.get("name", folder.path.name),
+            model=f"the model tuned from {record['model_name']}",
+            batches=batches,
+            size=options.batches.size,
+            pairs={str(objective): pairs for objective, pairs in zip(objectives, weighed, strict=True)},
+        ),
+    )
+
+
+def _finished(run: Path) -> RunFolder:
+    """The folder of a run that has trained to the end.
+
+    Raises:
+        ConfigError: when there is none.
+    """
+    folder = read_run(run)
+    if not folder.model.is_dir():
+        raise ConfigError(
+            f"The run in {folder.path} has not trained to the end. Go on with it: nearfar train --resume."
+        )
+    return folder
 
 
 def _settings(config: Settings, overrides: Sequence[str]) -> RunConfig:

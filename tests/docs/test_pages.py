@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from pydantic import BaseModel
 import nearfar
 from nearfar.cli.main import app
 from nearfar.config.run import RunConfig
-from nearfar.objectives import NAMED
+from nearfar.objectives import catalogue
+from nearfar.objectives.form import parts
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+ENTRIES = {entry.name: entry for entry in catalogue()}
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*DOCS.rglob("*.md"), *ROOT.glob("*.md")))
 
 
@@ -43,8 +46,9 @@ def setting_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def test_pages_are_up_to_date():
+    """All but the curves, which ``make test`` has computed anew for the same check without ``--texts``."""
     done = subprocess.run(
-        [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(DOCS / "generate.py"), "--check", "--texts"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == ""
@@ -58,6 +62,7 @@ def test_check_names_a_page_that_differs(generate, tmp_path, monkeypatch, capsys
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     monkeypatch.setattr(generate, "DOCS", tmp_path / "docs")
     monkeypatch.setattr(generate, "PAGES", {})
+    monkeypatch.setattr(generate, "up_to_date", lambda recompute: ({}, set()))
     assert generate.main(["--check"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "docs/guide.md\n"
@@ -65,6 +70,62 @@ def test_check_names_a_page_that_differs(generate, tmp_path, monkeypatch, capsys
     assert generate.main([]) == 0
     assert page.read_text() == "<!-- snippet: a.py -->\n```python\nnew = 1\n```\nText.\n"
     assert generate.main(["--check"]) == 0
+
+
+@pytest.fixture
+def two(generate, tmp_path, monkeypatch):
+    """The documentation of two objectives alone, in a folder of its own."""
+    chosen = tuple(ENTRIES[name] for name in ("InfoNCE", "MarginMSE"))
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(generate, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr(generate, "PAGES", {})
+    for module in (generate.plots, generate.objective_pages):
+        monkeypatch.setattr(module, "catalogue", lambda: chosen)
+    assert generate.main([]) == 0
+    return tmp_path / "docs" / "reference"
+
+
+def test_curves_are_kept_within_a_tolerance_and_drawn_again_beyond(generate, two, capsys):
+    file, plot = two / "objectives" / "curves.json", two / "objectives" / "plots" / "InfoNCE.svg"
+    assert generate.main(["--check"]) == 0
+    text, drawing = file.read_text(), plot.read_text()
+    capsys.readouterr()
+
+    kept = json.loads(text)
+    kept["objectives"]["InfoNCE"]["negative"][-1] *= 1.005  # another machine
+    near = generate.plots.written(generate.plots.read(write(file, kept)))
+    file.write_text(near)
+    plot.write_text("drawn elsewhere")
+    assert generate.main(["--check"]) == 0
+    assert generate.main([]) == 0
+    assert (file.read_text(), plot.read_text()) == (near, "drawn elsewhere")
+
+    kept["objectives"]["InfoNCE"]["negative"][-1] *= 1.05
+    write(file, kept)
+    assert generate.main(["--check", "--texts"]) == 1  # another way of writing
+    assert generate.main(["--check"]) == 1
+    shown = capsys.readouterr()
+    assert "docs/reference/objectives/curves.json\ndocs/reference/objectives/plots/InfoNCE.svg\n" in shown.out
+    assert "run python docs/generate.py" in shown.err
+    assert generate.main([]) == 0
+    assert (file.read_text(), plot.read_text()) == (text, drawing)
+
+
+def write(file, content):
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+def test_what_is_left_of_an_objective_that_is_gone_is_removed(generate, two, capsys):
+    left = [two / "objectives" / "Gone.md", two / "objectives" / "plots" / "Gone.svg"]
+    for path in left:
+        path.write_text("")
+    capsys.readouterr()
+    assert generate.main(["--check", "--texts"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [f"docs/reference/{each.relative_to(two)}" for each in left]
+    assert generate.main(["--texts"]) == 0
+    assert not any(path.exists() for path in left)
+    assert generate.main(["--check", "--texts"]) == 0
 
 
 def test_code_without_a_file_is_refused(generate):
@@ -99,11 +160,26 @@ def test_every_setting_is_described(key):
     assert len(meaning) > 5, f"{key} needs a description"
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_every_objective_is_described(name):
-    page = reference("objectives.md")
-    assert f"## {name}\n" in page
-    assert f"`{NAMED[name]()}`" in page
+    assert f"[{name}](objectives/{name}.md)" in reference("objectives.md")
+    page = reference(f"objectives/{name}.md")
+    entry = ENTRIES[name]
+    for part in (f"# {name}\n", entry.summary, f"`{entry()}`", f"```math\n{entry.equation}\n```", f"plots/{name}.svg"):
+        assert part in page
+    for setting in entry.defaults:
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{setting}` |"))
+        assert len(row.split(" | ")[-1]) > 5, f"{name}: {setting} needs a description"
+    plot = DOCS / "reference" / "objectives" / "plots" / f"{name}.svg"
+    assert 1000 < plot.stat().st_size < 15_000
+    assert "http://" not in plot.read_text(encoding="utf-8").replace("http://www.w3.org/", "")
+
+
+@pytest.mark.parametrize("name", sorted({type(part).__name__ for e in ENTRIES.values() for _, part in parts(e.form)}))
+def test_every_part_of_the_catalogue_is_described(name):
+    rows = [line for line in reference("parts.md").splitlines() if line.startswith(f"| `{name}` |")]
+    assert len(rows) == 1
+    assert len(rows[0].split(" | ")[1]) > 10
 
 
 @pytest.mark.parametrize("name", [name for name in nearfar.__all__ if not name.startswith("__")])
@@ -130,7 +206,18 @@ def test_links_resolve(name):
     assert broken == []
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("docs/") and name != "docs/README.md"])
+ONE_OBJECTIVE = "docs/reference/objectives/"
+"""Pages that the table of the objectives lists."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in PAGES
+        if name.startswith("docs/") and name != "docs/README.md" and not name.startswith(ONE_OBJECTIVE)
+    ],
+)
 def test_the_index_lists_every_page(name):
     assert f"]({name.removeprefix('docs/')})" in (DOCS / "README.md").read_text(encoding="utf-8")
 

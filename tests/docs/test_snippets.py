@@ -22,6 +22,7 @@ NEEDS = {
     "report.sh": (TRAINING,),
     "per-query.py": (TRAINING,),
     "evaluate.sh": (TRAINING,),
+    "explain.sh": (TRAINING,),
 }
 """What a reader has run before, on the same page or on the first one."""
 
@@ -44,6 +45,10 @@ PRINTED = {
     "prompts.sh": (),
     "per-query.py": ("queries won",),
     "objective.py": ("InfoNCE(temperature=0.05, directions=symmetric) tensor(",),
+    "compose.py": ("tensor(", "['memory.logits_0.log_scale']"),
+    "own-part.py": ("masks=[NotTooNear(limit=0.8)]", "at 0.75 and 0.0 at 0.85"),
+    "explain.sh": ("weights.html",),
+    "list-objectives.sh": ("pairwise", "CoSENT"),
     "module.py": ("nDCG@10",),
     "encoder.py": ("FirstWords",),
 }
@@ -54,12 +59,15 @@ WRITTEN = {
     "settings.sh": ("runs/longer/config.yaml", "epochs: 6"),
     "evaluate.sh": ("runs/measured/scores.json", '"runs/first"'),
     "report.sh": ("first.html", "<html"),
+    "explain.sh": ("weights.html", "In the batches of first"),
     "prompts.sh": ("prompted.yaml", "query: 'question: '"),
     "make-test-set.py": ("household/qrels/test.tsv", "query-id\tcorpus-id\tscore"),
 }
 """A file that a snippet writes, and a part of what is in it."""
 
-SLOW = frozenset({TRAINING, "settings.sh", *(name for name, needed in NEEDS.items() if TRAINING in needed)})
+SLOW = frozenset(
+    {TRAINING, "settings.sh", "list-objectives.sh", *(name for name, needed in NEEDS.items() if TRAINING in needed)}
+)
 """Snippets that start a process which trains or loads a model, or that need one to have run."""
 
 

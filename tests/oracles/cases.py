@@ -1,7 +1,7 @@
 """What every oracle test needs: random problems, the same problem for NumPy, and gradients by finite differences."""
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -85,3 +85,9 @@ def check_gradients(objective, case, **inputs):
         return deepcopy(objective).double()(anchors, candidates, case.known, **inputs)
 
     assert torch.autograd.gradcheck(loss, sides, atol=1e-6, rtol=1e-4)
+
+
+def scored(scores, known):
+    """A problem whose similarities are given: the anchors are the rows, the candidates unit vectors."""
+    problem = make_problem("test", scores, torch.eye(scores.shape[1], dtype=scores.dtype), known)
+    return replace(problem, similarity=scores, logits=scores, temperature=torch.ones((), dtype=scores.dtype))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearfar.cli import config, demo, evaluate, report, search, train
+from nearfar.cli import config, demo, evaluate, explain, report, search, train
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (train, evaluate, search, report, config, demo):
+for module in (train, evaluate, search, explain, report, config, demo):
     app.command(name=module.NAME)(module.command)
 
 

@@ -98,9 +98,10 @@ class Composition(Form):
                 )
         seen = self._run(seen, memory, "masks", "logits", "weights")
         outcome = self.criterion.outcome(seen, memory.at("criterion"))
-        assert isinstance(self.weights, tuple)
-        for place, weight in enumerate(self.weights):
-            outcome = weight.reweigh(outcome, seen, memory.at("weights", place))
+        for kind in ("logits", "weights"):
+            for place, part in enumerate(getattr(self, kind)):
+                outcome = part.reweigh(outcome, seen, memory.at(kind, place))
+        outcome = replace(outcome, estimates=None)
         if seen.source is not None:
             outcome = gathered(outcome, seen.source, len(problem.anchors))
         if len(outcome.losses) != len(problem.anchors):
@@ -153,7 +154,7 @@ class Sum(Form):
         losses = torch.zeros_like(each[0].losses)
         for weight, outcome in zip(self.weights or [1.0] * len(each), each, strict=True):
             # Each term is a mean over its own anchors; the sum is read off as a mean over all that count.
-            share = kept.sum() / outcome.kept.sum().clamp(min=1)
+            share = kept.sum().to(losses.dtype) / outcome.kept.sum().clamp(min=1)
             losses = losses + weight * share * torch.where(outcome.kept, outcome.losses, 0.0)
         terms = {
             f"{place} {_short(form)}": outcome.loss
@@ -192,6 +193,8 @@ class Transposed(Form):
 def fold(outcome: Outcome, positive: Bool[Tensor, "anchor candidate"]) -> Outcome:
     """Share out the losses of candidates among the anchors that they belong to, keeping the mean over kept rows.
 
+    The loss of a candidate that belongs to no anchor is shared out among all that are kept.
+
     Args:
         outcome: losses of anchors first, candidates after them.
         positive: who belongs to whom.
@@ -201,8 +204,10 @@ def fold(outcome: Outcome, positive: Bool[Tensor, "anchor candidate"]) -> Outcom
     counts = (positive.any(dim=0) & outcome.kept[size:]).to(rows.dtype)
     among = positive.to(rows.dtype) * counts / positive.sum(dim=0).clamp(min=1)
     kept = outcome.kept[:size] | (among > 0).any(dim=1)
-    share = kept.sum() / outcome.kept.sum().clamp(min=1)
-    return replace(outcome, losses=share * torch.where(kept, rows[:size] + among @ rows[size:], 0.0), kept=kept)
+    share = kept.sum().to(rows.dtype) / outcome.kept.sum().clamp(min=1)
+    nobodys = torch.where(positive.any(dim=0), 0.0, rows[size:]).sum() / kept.sum().clamp(min=1)
+    losses = torch.where(kept, rows[:size] + among @ rows[size:] + nobodys, 0.0)
+    return replace(outcome, losses=share * losses, kept=kept)
 
 
 def gathered(outcome: Outcome, source: Int[Tensor, " row"], anchors: int) -> Outcome:
@@ -239,4 +244,5 @@ def _form(given: Any) -> Any:
 
 
 def _short(form: Form) -> str:
-    return str(form).partition("(")[0]
+    named = form.criterion if isinstance(form, Composition) else form
+    return str(named).partition("(")[0]

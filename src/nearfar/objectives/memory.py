@@ -59,14 +59,14 @@ class Table(nn.Module):
         """Make room for examples, so that the table need not grow."""
         missing = examples - len(self.values)
         if missing > 0:
-            more = torch.tensor(self.initial).to(self.values).expand(missing, -1)
+            more = self.values.new_tensor(self.initial).expand(missing, -1)
             self.values = torch.cat([self.values, more])
             self.visits = torch.cat([self.visits, self.visits.new_zeros(missing)])
 
     def read(self, index: Int[Tensor, " row"]) -> tuple[Float[Tensor, "row value"], Int[Tensor, " row"]]:
         """The values of some examples and how often each was written."""
         known = (index >= 0) & (index < len(self.values))
-        values = torch.tensor(self.initial).to(self.values).repeat(len(index), 1)
+        values = self.values.new_tensor(self.initial).repeat(len(index), 1)
         visits = self.visits.new_zeros(len(index))
         if len(self.values):
             place = torch.where(known, index, 0)
@@ -95,6 +95,13 @@ class Table(nn.Module):
             self.values = self.values.new_empty(stored.shape)
             self.visits = self.visits.new_empty(stored.shape[:1])
         super()._load_from_state_dict(state, prefix, *rest)
+
+
+def mean_of_each(index: Int[Tensor, " row"], values: Float[Tensor, "row value"]) -> Float[Tensor, "row value"]:
+    """For each row the mean over the rows of its index; an index of -1 stands for no example and shares nothing."""
+    distinct, place, counts = torch.unique(index, return_inverse=True, return_counts=True)
+    sums = values.new_zeros(len(distinct), values.shape[1]).index_add_(0, place, values)
+    return torch.where((index >= 0)[:, None], (sums / counts[:, None])[place], values)
 
 
 class Draws(nn.Module):

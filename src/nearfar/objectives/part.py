@@ -29,12 +29,14 @@ class Outcome:
         kept: which anchors count.
         problems: the problems that the criteria saw, for telemetry and for ``explain``.
         terms: parts of the loss by name, where the loss has parts.
+        estimates: what the loss of each row stands for, from a criterion whose losses are right only in their gradient.
     """
 
     losses: Float[Tensor, " row"]
     kept: Bool[Tensor, " row"]
     problems: tuple[Problem, ...] = ()
     terms: Mapping[str, Float[Tensor, ""]] = field(default_factory=dict)
+    estimates: Float[Tensor, " row"] | None = None
 
     @property
     def loss(self) -> Float[Tensor, ""]:
@@ -71,6 +73,10 @@ class Stage(Part):
         """The problem after this part."""
         raise NotImplementedError
 
+    def reweigh(self, outcome: Outcome, problem: Problem, memory: Memory) -> Outcome:
+        """The outcome after this part, for logits and weights that depend on the losses."""
+        return outcome
+
 
 class Candidates(Stage):
     """Which rows there are and which columns each of them sees."""
@@ -90,10 +96,6 @@ class Logits(Stage):
 
 class Weight(Stage):
     """Weights of rows, of positives, or of negatives as a bias on their logits."""
-
-    def reweigh(self, outcome: Outcome, problem: Problem, memory: Memory) -> Outcome:
-        """The outcome after this part, for a weight that depends on the losses."""
-        return outcome
 
 
 class Criterion(Part):

@@ -169,7 +169,9 @@ def soft_top_k_theta(logits, k, alpha):
     low, high = level - logits.max(), level - logits.min()
     for _ in range(200):
         tau = (low + high) / 2
-        too_much = sum(1 / (1 + math.exp(-alpha * (z + tau))) for z in logits) > k
+        # The sum is above k when the others have more than the k highest lack; a sum near k would hide the difference.
+        have = sum(1 / (1 + math.exp(-alpha * (z + tau))) for z in sorted(logits)[:-k])
+        too_much = have > sum(1 / (1 + math.exp(alpha * (z + tau))) for z in sorted(logits)[-k:])
         low, high = (low, tau) if too_much else (tau, high)
     return np.array([1 / (1 + math.exp(-alpha * (z + tau))) for z in logits])
 

@@ -46,13 +46,15 @@ def gist(
     contrast_positives=True,
     anchors_valid=None,
     candidates_valid=None,
+    shared=False,
 ):
     """GISTEmbed, 2402.16829: -Z_ip + log( e^{Z_ip} + the masses of three blocks, each thinned by ``guided_valid`` ).
 
     Blocks of the pair (i, p), threshold g(q_i, d_p): the negatives n of i (q_i, d_n); the other anchors k (q_i, q_k);
     the other positives' documents k (d_p, d_k), columns that are a positive of some anchor. Same-side pairs count when
     ``anchors_valid`` (A, A), ``candidates_valid`` (C, C) allow, by default where the two share no partner. All cosine.
-    Several positives: mean over them of the single-positive loss, each with its own threshold.
+    Several positives: mean over them of the single-positive loss, each with its own threshold; with ``shared`` a row is
+    held to the least threshold of its positives, and a row of the last block to the least of the document's anchors.
     """
     crossing, guide_crossing = cosine(anchors, candidates), cosine(guide_anchors, guide_candidates)
     among_q, guide_among_q = cosine(anchors, anchors), cosine(guide_anchors, guide_anchors)
@@ -69,13 +71,15 @@ def gist(
 
     pairs = np.zeros(positive.shape)
     for i, p in zip(*np.nonzero(positive), strict=True):
-        threshold = guide_crossing[i, p]
+        threshold = of_document = guide_crossing[i, p]
+        if shared:
+            threshold, of_document = guide_crossing[i][positive[i]].min(), guide_crossing[:, p][positive[:, p]].min()
         total = math.exp(crossing[i, p] / temperature)
         total += mass(crossing[i], guide_crossing[i], threshold, valid[i] & ~positive[i])
         if contrast_anchors:
             total += mass(among_q[i], guide_among_q[i], threshold, anchors_valid[i])
         if contrast_positives:
-            total += mass(among_d[p], guide_among_d[p], threshold, candidates_valid[p] & is_a_positive)
+            total += mass(among_d[p], guide_among_d[p], of_document, candidates_valid[p] & is_a_positive)
         pairs[i, p] = math.log(total) - crossing[i, p] / temperature
     return over_positives(pairs, positive, valid)
 

@@ -84,8 +84,7 @@ class Softmax(Criterion):
     For a positive (i, p) the loss is ``f(-a Z[i, p] + log D[i, p])`` with the attraction a (1 unless a weight says
     otherwise), and the denominator ``D`` is a sum of ``exp(Z)`` over: the pair itself, if ``own``; the other positives
     of the row, if ``others``; the negatives, with their log-weights; and whatever mass another part added. With
-    ``own`` alone this is the decoupled softmax, with both the SupCon form, with neither DCL. A weight that shares a row
-    out among negatives too makes it the cross-entropy with that soft target, for which ``own`` and ``others`` are on.
+    ``own`` alone this is the decoupled softmax, with both the SupCon form, with neither DCL.
 
     A row without positives does not count; where the positive is not in its denominator, one without negatives
     neither.
@@ -118,7 +117,8 @@ class Softmax(Criterion):
         require(bool(known), self, "blocks", f"a list of {', '.join(BLOCKS)}")
         require(self.partition in ("joint", "separate"), self, "partition", "joint or separate")
         require(self.inside in ("none", "mean", "sum"), self, "inside", "none or mean or sum")
-        require(self.inside == "none" or self.blocks == ("row",), self, "inside", "none with blocks beside the row")
+        across = set(self.blocks) <= {"row", "column"} and "row" in self.blocks and self.partition == "joint"
+        require(self.inside == "none" or across, self, "inside", "none, unless one log-sum has row and perhaps column")
         require(is_number(self.prior) and 0 <= self.prior < 1, self, "prior", "a number from 0 to below 1")
         require(is_number(self.smoothing) and 0 <= self.smoothing <= 1, self, "smoothing", "a number from 0 to 1")
         alone = set(self.blocks) <= {"row", "column"} and (len(self.blocks) == 1 or self.partition == "separate")
@@ -136,16 +136,18 @@ class Softmax(Criterion):
         if self.inside != "none":
             return self._pooled(problem)
         groups = (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
-        counted, shares = _target(problem)
-        terms, filled = [], torch.zeros_like(counted)
+        positive, shares = problem.positive, problem.shares
+        if shares is None:
+            shares = positive.to(problem.z.dtype) / positive.sum(dim=1, keepdim=True).clamp(min=1)
+        terms, filled = [], torch.zeros_like(positive)
         for blocks in groups:
             mass, some = self._log_mass(problem, blocks)
             # Nothing that is not counted reaches the outer function, whose slope may be infinite there.
-            surprise = torch.where(counted & some, mass - self._pulled(problem, blocks), 0.0)
+            surprise = torch.where(positive & some, mass - self._pulled(problem, blocks), 0.0)
             terms.append(self.outer.of(surprise))
             filled = filled | some
-        losses = torch.where(counted, shares * torch.stack(terms).mean(dim=0), 0.0).sum(dim=1)
-        kept = problem.positive.any(dim=1) & (counted & filled).any(dim=1)
+        losses = torch.where(positive, shares * torch.stack(terms).mean(dim=0), 0.0).sum(dim=1)
+        kept = (positive & filled).any(dim=1)
         losses = torch.where(kept, losses, 0.0)
         return Outcome(losses if problem.importance is None else problem.importance * losses, kept)
 
@@ -165,12 +167,19 @@ class Softmax(Criterion):
         kept = problem.positive.any(dim=1)
         pulled = masked_logsumexp(logits, problem.positive)
         if self.inside == "mean":
-            pulled = pulled - problem.positive.sum(dim=1).clamp(min=1).log()
+            pulled = pulled - problem.positive.sum(dim=1).clamp(min=1).to(pulled.dtype).log()
         within = problem.valid if self.own else problem.negative
         mass = masked_logsumexp(logits, within)
-        if problem.extra is not None:
-            mass = torch.logaddexp(mass, problem.extra[:, 0])
-        usable = kept & torch.isfinite(mass)
+        pieces = [] if problem.extra is None else [problem.extra[:, 0]]
+        if "column" in self.blocks:
+            columns = masked_logsumexp(logits.T, problem.negative.T)
+            rivals = problem.positive & torch.isfinite(columns)
+            pieces += [masked_logsumexp(logits, problem.positive)] * (self.own and self.twice)
+            pieces.append(masked_logsumexp(columns.expand_as(logits), rivals))
+        floor = torch.finfo(mass.dtype).min
+        for piece in pieces:
+            mass = torch.logaddexp(mass.clamp(min=floor), piece)
+        usable = kept & (mass > floor / 2)
         losses = torch.where(usable, mass, 0.0) - torch.where(usable, pulled, 0.0)
         losses = torch.where(usable, self.outer.of(losses), 0.0)
         return Outcome(losses if problem.importance is None else problem.importance * losses, usable)
@@ -178,13 +187,11 @@ class Softmax(Criterion):
     def _log_mass(
         self, problem: Problem, blocks: tuple[Block, ...]
     ) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"]]:
-        """Log D of every pair over some blocks, and where there is one; finite everywhere.
-
-        Only the values at positives are used, and with a soft target those of its columns.
-        """
+        """Log D of every pair over some blocks, and where there is one; only its values at positives are used."""
         logits, floor = problem.z, torch.finfo(problem.z.dtype).min
         repelled = logits if problem.bias is None else logits + problem.bias
-        pieces, further = [], []
+        pieces: list[Tensor] = []
+        further: list[Tensor] = []
         if "row" in blocks:
             pieces, further = self._row(problem, repelled)
         elif "column" not in blocks:
@@ -206,9 +213,7 @@ class Softmax(Criterion):
             mass = torch.logaddexp(mass, piece)
         return mass.expand_as(logits), some.expand_as(logits)
 
-    def _row(
-        self, problem: Problem, repelled: Float[Tensor, "row column"]
-    ) -> tuple[list[Float[Tensor, "row #column"]], list[Float[Tensor, "row #column"]]]:
+    def _row(self, problem: Problem, repelled: Float[Tensor, "row column"]) -> tuple[list[Tensor], list[Tensor]]:
         """The masses of the row block: the pair itself, negatives and further mass; and those of other positives."""
         further = [] if problem.extra is None else [problem.extra]
         if self.own and self.others and self.prior == 0:  # one sum for the whole row
@@ -227,7 +232,7 @@ class Softmax(Criterion):
         """
         assert problem.temperature is not None
         count = problem.negative.sum(dim=1, keepdim=True)
-        log_count = count.clamp(min=1).log().to(problem.z.dtype)
+        log_count = count.clamp(min=1).to(problem.z.dtype).log()
         lowest = log_count - 1 / problem.temperature
         some = count > 0
         mass = torch.where(some, negatives, 0.0)
@@ -237,14 +242,6 @@ class Softmax(Criterion):
         rest = mass + torch.log(-torch.expm1(torch.where(room, ratio, -1.0))) - math.log1p(-self.prior)
         corrected = torch.where(room & (rest > lowest), rest, lowest.expand_as(rest))
         return torch.where(some, corrected, float("-inf"))
-
-
-def _target(problem: Problem) -> tuple[Bool[Tensor, "row column"], Float[Tensor, "row column"]]:
-    """Which columns have a loss, and the share of each in its row: the positives alike unless a weight says other."""
-    if problem.shares is None:
-        number = problem.positive.sum(dim=1, keepdim=True).clamp(min=1)
-        return problem.positive, problem.positive.to(problem.z.dtype) / number
-    return problem.valid & (problem.shares != 0), problem.shares
 
 
 def _beside(

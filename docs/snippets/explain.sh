@@ -1,0 +1,1 @@
+nearfar explain InfoNCE "DCL(temperature=0.05)" --run runs/first --out weights.html

@@ -1,0 +1,1 @@
+nearfar explain --list pairwise

@@ -1,0 +1,1 @@
+"""Pairs that are taken out of the problem."""

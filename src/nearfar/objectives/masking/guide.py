@@ -1,0 +1,63 @@
+"""False negatives by the judgement of another encoder."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from nearfar.config.component import is_number, require
+from nearfar.objectives.memory import Memory
+from nearfar.objectives.part import Mask
+from nearfar.objectives.problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuideMask(Mask):
+    """Takes out the negatives that a guide finds nearer than the positive, less a margin.
+
+    Pairs of one side, where the criterion contrasts them, are held to the same measure: anchors to that of the row,
+    candidates to that of the positive. A row with several positives, or a column with several anchors, is held to the
+    least of them. Equal to the measure stays in; a positive always does.
+
+    Attributes:
+        margin: how far below the positive a negative must be.
+        margin_strategy: ``absolute`` subtracts the margin from the guide's cosine of the positive; ``relative``
+            subtracts it as a share of that cosine's magnitude.
+    """
+
+    margin: float = 0.0
+    margin_strategy: Literal["absolute", "relative"] = "absolute"
+    needs: ClassVar[frozenset[str]] = frozenset({"guide_anchors", "guide_candidates"})
+
+    def __post_init__(self) -> None:
+        require(is_number(self.margin), self, "margin", "a number")
+        require(self.margin_strategy in ("absolute", "relative"), self, "margin_strategy", "absolute or relative")
+
+    @torch.no_grad()
+    def apply(self, problem: Problem, memory: Memory) -> Problem:
+        """The problem with fewer negatives."""
+        assert problem.guide_anchors is not None
+        assert problem.guide_candidates is not None
+        left, right = normalize(problem.guide_anchors, dim=1), normalize(problem.guide_candidates, dim=1)
+        across = left @ right.T
+        row = self._measure(across, problem.positive)
+        valid = problem.positive | (problem.valid & ~(across > row[:, None]))
+        anchors, candidates = problem.among_anchors, problem.among_candidates
+        if anchors is not None:
+            anchors = anchors & ~(left @ left.T > row[:, None])
+        if candidates is not None:
+            column = self._measure(across.T, problem.positive.T)
+            candidates = candidates & ~(right @ right.T > column[:, None])
+        return replace(problem, valid=valid, among_anchors=anchors, among_candidates=candidates)
+
+    def _measure(
+        self, scores: Float[Tensor, "row column"], positive: Bool[Tensor, "row column"]
+    ) -> Float[Tensor, " row"]:
+        """Above what a negative goes out; infinity for a row without positives."""
+        found = positive.any(dim=1)
+        least = torch.where(found, scores.masked_fill(~positive, float("inf")).amin(dim=1), 0.0)
+        slack = self.margin * (least.abs() if self.margin_strategy == "relative" else 1.0)
+        return torch.where(found, least - slack, float("inf"))

@@ -1,0 +1,1 @@
+"""Columns made from other columns."""

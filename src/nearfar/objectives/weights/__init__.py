@@ -1,0 +1,1 @@
+"""Weights of rows, of positives and of negatives."""
