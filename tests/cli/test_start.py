@@ -27,6 +27,9 @@ sys.exit(code)
         (["evaluate", "bm25", "missing.jsonl"], 2),
         (["train", "missing.jsonl", "--model", "missing", "--out", "run"], 2),
         (["search", "missing", "words"], 2),
+        (["explain", "--help"], 0),
+        (["explain"], 2),
+        (["explain", "InfoNCE", "--run", "missing"], 2),
     ],
 )
 def test_nothing_heavy_is_imported(arguments, code, tmp_path):

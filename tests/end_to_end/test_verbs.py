@@ -9,7 +9,7 @@ import yaml
 
 from tests import runs
 
-VERBS = ("train", "evaluate", "search", "report", "config", "demo")
+VERBS = ("train", "evaluate", "search", "explain", "report", "config", "demo")
 
 
 @pytest.mark.parametrize("inside", ["model", ""])

@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from nearfar.objectives.memory import Clock, Draws, Memory, Table
+from nearfar.objectives.memory import Clock, Draws, Memory, Table, mean_of_each
 
 
 def whole(*values):
@@ -61,6 +61,12 @@ def test_what_is_written_carries_no_gradient():
     table = Table(0.0)
     table.write(whole(0), torch.ones(1, 1, requires_grad=True))
     assert not table.values.requires_grad
+
+
+def test_rows_of_one_index_share_their_mean_and_rows_of_none_keep_their_own():
+    values = torch.tensor([[1.0], [4.0], [3.0], [8.0], [10.0]])
+    assert mean_of_each(torch.tensor([7, 2, 7, -1, -1]), values)[:, 0].tolist() == [2.0, 4.0, 2.0, 8.0, 10.0]
+    assert mean_of_each(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 1)).shape == (0, 1)
 
 
 def test_draws_differ_by_call_and_by_seed_and_come_back_from_a_checkpoint():

@@ -388,6 +388,23 @@ def test_trained_classes_are_the_candidates_of_the_same_vectors():
     assert (weights.grad.abs().sum(dim=1) > 0).all()
 
 
+@pytest.mark.parametrize(
+    "objective", [LDR(classes=3), ALDR(classes=3), PFID(classes=3), UNPG(classes=3), ZLoss(classes=3)]
+)
+def test_a_row_without_a_class_has_no_loss_and_changes_no_other(objective):
+    generator = torch.Generator().manual_seed(3)
+    anchors = torch.randn(3, 4, generator=generator, dtype=torch.float64)
+    labels, index = torch.tensor([2, -1, 0]), torch.arange(3)
+    few, every = deepcopy(objective).double(), deepcopy(objective).double()
+    beside = {"labels": labels, "index": index}
+    outcome = every.outcome(anchors, anchors, diagonal(3), **beside)
+    assert outcome.losses[1] == 0
+    assert outcome.kept.tolist() == [True, False, True]
+    rest = {name: value[[0, 2]] for name, value in beside.items()}
+    found = few.outcome(anchors[[0, 2]], anchors[[0, 2]], diagonal(2), **rest)
+    torch.testing.assert_close(found.losses, outcome.losses[[0, 2]])
+
+
 # Parity
 
 

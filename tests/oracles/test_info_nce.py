@@ -30,7 +30,7 @@ def by_scores(scores, known, temperature=0.1, directions="query_to_document"):
     return objective.outcome(scores, torch.eye(scores.shape[1], dtype=scores.dtype), known)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     known=relations(),
     seed=st.integers(0, 1000),
@@ -51,7 +51,7 @@ def test_rows_and_mean_follow_the_equation(known, seed, directions, similarity, 
     assert objective(anchors, candidates, known).item() == pytest.approx(oracle.mean(expected, expected_kept), abs=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(known=relations(most=4), seed=st.integers(0, 1000), directions=st.sampled_from(DIRECTIONS))
 def test_gradients_agree_with_finite_differences(known, seed, directions):
     inputs = [vectors.requires_grad_() for vectors in random_vectors(known.shape, seed, dim=3)]

@@ -180,7 +180,7 @@ def test_probabilities_that_go_together_as_the_matrix_says_fit():
     centred = sure - sure.mean(dim=0)
     matrix = tuple(tuple(row) for row in (centred.T @ centred / 3).tolist())
     outcome = LabelCorrelation(correlation=matrix).outcome(*case.vectors, case.known)
-    assert outcome.terms["1 Composition"].item() == pytest.approx(0, abs=1e-15)
+    assert outcome.terms["1 LabelFit"].item() == pytest.approx(0, abs=1e-15)
 
 
 # Dice and AnyLoss

@@ -34,7 +34,7 @@ from tests.oracles.slow import listwise as slow
 
 MANY = settings(max_examples=20, deadline=None)
 FEW = settings(max_examples=4, deadline=None)
-SMALL = cases(most=3, dim=3)
+SMALL = cases(most=3, dim=2)
 TEACHER = st.integers(0, 1000)
 
 

@@ -28,7 +28,7 @@ from tests.oracles.slow import pairwise as slow
 
 MANY = settings(max_examples=20, deadline=None)
 FEW = settings(max_examples=5, deadline=None)
-SMALL = cases(most=3, dim=3)
+SMALL = cases(most=3, dim=2)
 
 
 def on_scores(objective, scores, known):
@@ -212,7 +212,7 @@ def test_cosent_and_angle_follow_the_equation(case, temperature, unjudged):
 
 
 @FEW
-@given(case=cases(most=3, dim=4))
+@given(case=SMALL)
 def test_cosent_and_angle_have_the_gradient_of_finite_differences(case):
     check_gradients(CoSENT(temperature=0.2, unjudged="negative"), case)
     check_gradients(AnglE(temperature=0.2, unjudged="negative"), case)

@@ -133,7 +133,7 @@ def test_a_yes_against_a_no_is_the_softmax_of_the_two():
 def test_no_texts_are_pushed_to_the_opposite_end(sign, expected):
     case = random_case(diagonal(3))
     found = CLIPN().outcome(*case.vectors, case.known, guide_candidates=sign * case.candidates)
-    assert found.terms["1 Composition"].item() == pytest.approx(expected, abs=1e-9)
+    assert found.terms["1 Opposite"].item() == pytest.approx(expected, abs=1e-9)
 
 
 # SoftContrast

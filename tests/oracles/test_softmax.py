@@ -19,7 +19,7 @@ from tests.oracles.slow import softmax as slow
 from tests.oracles.slow import softmax_extended as extended
 
 SOME = settings(max_examples=12, deadline=None)
-FEW = settings(max_examples=5, deadline=None)
+FEW = settings(max_examples=4, deadline=None)
 SEEDS = st.integers(0, 1000)
 
 

@@ -59,8 +59,7 @@ def test_the_gradient_of_a_master_row_is_shares_less_positives(case, own, others
     torch.testing.assert_close(Softmax(own=own, others=others).outcome(moved, Memory({})).losses, outcome.losses)
 
 
-@given(shift=st.floats(-0.2, 0.2))
-@settings(max_examples=10, deadline=None)
+@pytest.mark.parametrize("shift", [-0.2, 0.1])
 def test_a_constant_added_to_a_row_changes_only_what_compares_rows(shift):
     moved = GOLDEN / 2
     moved[1] += shift / 2
@@ -71,9 +70,8 @@ def test_a_constant_added_to_a_row_changes_only_what_compares_rows(shift):
     for text in [*same, "BagInstance(similarity=cosine, directions=query_to_document)"]:
         before, after = (by_scores(text, scores, known, teacher=weights).losses for scores in (GOLDEN / 2, moved))
         torch.testing.assert_close(after, before)
-    if abs(shift) > 0.01:
-        before, after = (by_scores("MW(temperature=0.1)", scores, known).loss for scores in (GOLDEN / 2, moved))
-        assert abs(before - after) > 1e-6
+    before, after = (by_scores("MW(temperature=0.1)", scores, known).loss for scores in (GOLDEN / 2, moved))
+    assert abs(before - after) > 1e-3
 
 
 def test_private_hard_negatives_of_mw_are_those_of_the_row():
@@ -294,3 +292,40 @@ def test_a_pair_without_penalty_is_infonce_on_dot_products_and_the_penalty_is_of
     plain, priced = (parse(f"NPair(norm_penalty={each})")(anchors, candidates, diagonal(4)) for each in (0.0, 0.1))
     norms = torch.cat([anchors, candidates]).square().sum(dim=1).mean()
     torch.testing.assert_close(priced - plain, 0.1 * norms)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "InfoNCE",
+        "DecoupledSoftmax",
+        "SoftTopK(k=2)",
+        "MW(temperature=0.1)",
+        "Focal",
+        "Sample4Geo",
+        "HardnessWeighted(temperature=0.1)",
+        "GIST(temperature=0.1, contrast_positives=false)",
+        "CWCL",
+        "Counterfactual",
+        "ColloSSL",
+        "BagInstance",
+        "Coconut",
+        "NPair",
+    ],
+)
+def test_a_column_that_no_row_may_see_changes_nothing(text):
+    generator = torch.Generator().manual_seed(3)
+    sides, teacher = vectors(4, 6), torch.rand(4, 6, generator=generator, dtype=torch.float64)
+    guide = dict(zip(("guide_anchors", "guide_candidates"), vectors(4, 6, seed=1), strict=True))
+    objective, relevance = parse(text).double(), torch.eye(4, 6)
+    origin = torch.tensor([Origin.IN_BATCH] * 4 + [Origin.HARD] * 2)
+    outcomes = []
+    for columns in ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 5]):
+        one, other = (side.clone().requires_grad_() for side in sides)
+        ignored = torch.zeros(4, len(columns), dtype=torch.bool)
+        ignored[:, 6:] = True
+        inputs = {**guide, "guide_candidates": guide["guide_candidates"][columns], "teacher": teacher[:, columns]}
+        loss = objective(one, other[columns], relevance[:, columns], ignored=ignored, origin=origin[columns], **inputs)
+        loss.backward()
+        outcomes.append((loss.detach(), one.grad, other.grad))
+    torch.testing.assert_close(outcomes[1], outcomes[0])

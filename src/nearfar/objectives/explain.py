@@ -130,10 +130,11 @@ def weights(
     outcome = still.outcome(anchors, candidates, relation, **_doubled(asked))
     if kind_of(objective) == "path":
         slopes = _slopes(outcome.loss, [candidates])
-        return _crossed(_along(anchors, candidates.detach(), slopes[0]), anchors, candidates.detach(), relation)
+        sides = anchors.detach(), candidates.detach()
+        return _crossed(_along(*sides, slopes[0]), *sides, relation)
     scores = [problem.scores for problem in outcome.problems]
     slopes = _slopes(outcome.loss, scores)
-    return _gathered(anchors, candidates.detach(), relation, outcome.problems, slopes)
+    return _gathered(anchors.detach(), candidates.detach(), relation, outcome.problems, slopes)
 
 
 def kind_of(objective: Objective) -> Kind:
@@ -144,9 +145,10 @@ def kind_of(objective: Objective) -> Kind:
 
 def _sweep(objective: Objective, scene: Scene, column: int, kind: Kind) -> Float[Tensor, " point"]:
     """``A dL/ds`` of the first anchor and a candidate at each point of the grid; one backward pass for all."""
-    size, target = len(scene.anchors), scene.candidates[column : column + 1]
+    anchors, size = scene.anchors.detach(), len(scene.anchors)
+    target = scene.candidates[column : column + 1]
     places = torch.tensor(GRID, dtype=torch.float64)
-    moved = at_cosine(scene.anchors[:1].expand(len(GRID), -1), target.expand(len(GRID), -1), places)
+    moved = at_cosine(anchors[:1].expand(len(GRID), -1), target.expand(len(GRID), -1), places)
     given, outcomes = [], []
     for vector in moved:
         candidates = scene.candidates.clone()
@@ -158,7 +160,7 @@ def _sweep(objective: Objective, scene: Scene, column: int, kind: Kind) -> Float
         slopes = _slopes(total, given)
         return torch.stack(
             [
-                size * _along(scene.anchors[:1], each.detach()[[column]], slope[[column]])[0, 0]
+                size * _along(anchors[:1], each.detach()[[column]], slope[[column]])[0, 0]
                 for each, slope in zip(given, slopes, strict=True)
             ]
         )
@@ -177,7 +179,7 @@ def _entries(
     problem: Problem, scene: Scene, candidates: Float[Tensor, "candidate dim"], column: int
 ) -> Bool[Tensor, "row column"]:
     """Where a problem compares the first anchor with a candidate, in either direction."""
-    rows, columns = places_of(problem, scene.anchors, candidates.detach(), scene.relation)
+    rows, columns = places_of(problem, scene.anchors.detach(), candidates.detach(), scene.relation)
     one, other = 0, len(scene.anchors) + column
     return (rows == one)[:, None] & (columns == other) | (rows == other)[:, None] & (columns == one)
 

@@ -126,8 +126,9 @@ class Problem:
 def along_positives(
     values: Shaped[Tensor, " row"], positive: Bool[Tensor, "row column"], otherwise: int
 ) -> Shaped[Tensor, " column"]:
-    """What each column takes over from the first row that it belongs to."""
-    first = positive.to(torch.uint8).argmax(dim=0)
+    """What each column takes over from the rows that it belongs to: the smallest value, whatever their order."""
+    order = values.argsort()
+    first = order[positive[order].to(torch.uint8).argmax(dim=0)]
     return torch.where(positive.any(dim=0), values[first], torch.as_tensor(otherwise, dtype=values.dtype))
 
 

@@ -46,15 +46,14 @@ class Queue(Synthesis):
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with the queue as columns."""
         earlier = memory.of(EarlierCandidates)
-        vectors = earlier.vectors.to(problem.candidates.dtype, copy=True)
-        ids = earlier.ids.clone()
+        vectors, ids = earlier.vectors.to(problem.candidates.dtype), earlier.ids
         valid = earlier.filled.expand(len(problem.anchors), -1)
         if problem.column_ids is not None:
             fresh = torch.isin(ids, problem.column_ids)
             valid = valid & ~(fresh & (ids != _NOBODY))
         if problem.row_ids is not None:
             valid = valid & (problem.row_ids[:, None] != ids[None, :])
-        longer = append(problem, vectors, valid, Origin.QUEUE, ids=ids)
+        longer = append(problem, vectors, valid, Origin.QUEUE, ids=ids)  # a copy: what follows does not change it
         earlier.put(problem.candidates, problem.column_ids)
         return longer
 

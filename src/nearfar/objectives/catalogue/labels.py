@@ -131,7 +131,8 @@ def LabelCorrelation(
 ) -> Form:
     """Balanced binary cross-entropy of many labels, that probabilities go together as labels do, and rows as well.
 
-    A reconstruction from the abstract: an example of composition rather than a result to reproduce.
+    A reconstruction from the abstract: an example of composition rather than a result to reproduce. Rows without any
+    label count in the second term alone.
 
     Args:
         counts: how many examples each class has; none when all classes weigh the same.

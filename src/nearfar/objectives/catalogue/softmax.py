@@ -152,7 +152,7 @@ def SupCon(*, temperature: float = 0.07, form: Literal["outside", "inside"] = "o
         form: the mean over positives is ``outside`` of the log, or ``inside``.
     """
     return Composition(
-        criterion=Softmax(others=True, inside="mean" if form == "inside" else "none"),
+        criterion=Softmax(others=True, inside="mean" if form == "inside" else None),
         candidates=BothSides(related="positive"),
         logits=(Temperature(temperature=temperature),),
     )

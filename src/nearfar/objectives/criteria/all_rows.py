@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 from nearfar.config.component import require
 from nearfar.objectives.criteria.links import Link, Logistic
@@ -41,23 +41,41 @@ class AllRows(Criterion):
         """The loss of each row, for which all rows are needed."""
         rows, columns = problem.positive.nonzero(as_tuple=True)
         negatives = problem.z[problem.negative]
-        found = self._against(problem.z[rows, columns], negatives) / max(len(negatives), 1)
+        size = max(PAIRS_AT_ONCE // max(len(rows), 1), 1)
+        sums: Tensor = _InChunks.apply(problem.z[rows, columns], negatives, self.link, size)
+        found = sums / max(len(negatives), 1)
         terms = torch.zeros_like(problem.z).index_put((rows, columns), found)
         kept = problem.positive.any(dim=1) & problem.negative.any()
         return of_rows(problem, masked_mean(terms, problem.positive), kept)
 
-    def _against(
-        self, positives: Float[Tensor, " positive"], negatives: Float[Tensor, " negative"]
-    ) -> Float[Tensor, " positive"]:
-        """The sum of each positive's losses."""
 
-        def chunk(positives: Tensor, some: Tensor) -> Tensor:
-            difference = some[None, :] - positives[:, None]
-            return self.link.of(difference, torch.ones_like(difference)).sum(dim=1)
+class _InChunks(torch.autograd.Function):
+    """The sum of each positive's losses against all negatives. The backward pass computes each chunk again."""
 
-        size = max(PAIRS_AT_ONCE // max(len(positives), 1), 1)
-        if len(negatives) <= size:
-            return chunk(positives, negatives)
-        options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
-        sums = [checkpoint(chunk, positives, some, **options) for some in torch.split(negatives, size)]
-        return torch.stack(sums).sum(dim=0)
+    @staticmethod
+    def forward(ctx: Any, positives: Tensor, negatives: Tensor, link: Link, size: int) -> Tensor:
+        ctx.save_for_backward(positives, negatives)
+        ctx.link, ctx.size = link, size
+        return torch.stack([_chunk(positives, some, link) for some in torch.split(negatives, size)]).sum(dim=0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        positives, negatives = (each.detach().requires_grad_() for each in ctx.saved_tensors)
+        pulled, pushed = torch.zeros_like(positives), []
+        for some in torch.split(negatives.detach(), ctx.size):
+            with torch.enable_grad():
+                some.requires_grad_()
+                sums = _chunk(positives, some, ctx.link)
+            one, other = torch.autograd.grad(sums, (positives, some), slope)
+            pulled += one
+            pushed.append(other)
+        return pulled, torch.cat(pushed), None, None
+
+
+def _chunk(
+    positives: Float[Tensor, " positive"], negatives: Float[Tensor, " negative"], link: Link
+) -> Float[Tensor, " positive"]:
+    """The sum of each positive's losses against some negatives."""
+    difference = negatives[None, :] - positives[:, None]
+    return link.of(difference, torch.ones_like(difference)).sum(dim=1)

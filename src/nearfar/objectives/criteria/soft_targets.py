@@ -22,9 +22,13 @@ class Target(Part):
 
     Attributes:
         temperature: divides what the target is made of; above 0.
+
+    Class attributes:
+        needs_positives: a row without a positive has no target.
     """
 
     temperature: float = 1.0
+    needs_positives: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require(is_number(self.temperature) and self.temperature > 0, self, "temperature", "a number above 0")
@@ -58,6 +62,8 @@ class Grades(Target):
     Attributes:
         temperature: divides the grades; above 0.
     """
+
+    needs_positives: ClassVar[bool] = True
 
     def of(self, problem: Problem) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"], Tensor]:
         """The grades."""
@@ -99,12 +105,16 @@ class SoftTargets(Criterion):
     target: Target = TeacherScores()
     measure: Literal["divergence", "symmetric", "cross_entropy"] = "divergence"
     per_item: bool = False
-    needs_positives: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require(isinstance(self.target, Target), self, "target", "a target, such as TeacherScores(temperature=1.0)")
         words = ("divergence", "symmetric", "cross_entropy")
         require(self.measure in words, self, "measure", " or ".join(words))
+
+    @property
+    def needs_positives(self) -> bool:  # type: ignore[override]  # depends on a field here
+        """Whether the target is made of positives."""
+        return self.target.needs_positives
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The loss of each row that has a target."""

@@ -96,7 +96,7 @@ class Softmax(Criterion):
             ``anchors`` and ``candidates`` each side among itself.
         partition: ``joint`` puts the blocks into one log-sum; ``separate`` takes the mean of a log-ratio for each.
         twice: with the blocks row and column in one log-sum, the pair is counted in both, as in GTE.
-        inside: ``none`` averages over positives outside of the log; ``mean`` and ``sum`` pool them inside.
+        inside: ``mean`` and ``sum`` pool the positives inside of the log; none averages over them outside.
         prior: share of false negatives that is taken out of the negatives (debiased contrastive); 0 for none.
         smoothing: share of the target that goes to the positive and all negatives alike (label smoothing).
         outer: the function f.
@@ -107,7 +107,7 @@ class Softmax(Criterion):
     blocks: tuple[Block, ...] = ("row",)
     partition: Literal["joint", "separate"] = "joint"
     twice: bool = True
-    inside: Literal["none", "mean", "sum"] = "none"
+    inside: Literal["mean", "sum"] | None = None
     prior: float = 0.0
     smoothing: float = 0.0
     outer: Outer = Log()
@@ -116,13 +116,13 @@ class Softmax(Criterion):
         known = isinstance(self.blocks, tuple) and self.blocks and all(block in BLOCKS for block in self.blocks)
         require(bool(known), self, "blocks", f"a list of {', '.join(BLOCKS)}")
         require(self.partition in ("joint", "separate"), self, "partition", "joint or separate")
-        require(self.inside in ("none", "mean", "sum"), self, "inside", "none or mean or sum")
+        require(self.inside in (None, "mean", "sum"), self, "inside", "mean or sum or none")
         across = set(self.blocks) <= {"row", "column"} and "row" in self.blocks and self.partition == "joint"
-        require(self.inside == "none" or across, self, "inside", "none, unless one log-sum has row and perhaps column")
+        require(self.inside is None or across, self, "inside", "none, unless one log-sum has row and perhaps column")
         require(is_number(self.prior) and 0 <= self.prior < 1, self, "prior", "a number from 0 to below 1")
         require(is_number(self.smoothing) and 0 <= self.smoothing <= 1, self, "smoothing", "a number from 0 to 1")
         alone = set(self.blocks) <= {"row", "column"} and (len(self.blocks) == 1 or self.partition == "separate")
-        plain = self.smoothing == 0 or (alone and self.inside == "none")
+        plain = self.smoothing == 0 or (alone and self.inside is None)
         require(plain, self, "smoothing", "0 unless the blocks are row and column, each with a log-sum of its own")
         require(isinstance(self.outer, Outer), self, "outer", "a function of -log p, such as FocalPower(gamma=0.5)")
 
@@ -133,7 +133,7 @@ class Softmax(Criterion):
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The loss of each row that has a positive."""
-        if self.inside != "none":
+        if self.inside is not None:
             return self._pooled(problem)
         groups = (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
         positive, shares = problem.positive, problem.shares

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -42,4 +43,4 @@ class Robust(Weight):
         losses = temperature * (outcome.losses - columns)
         if self.alpha:
             losses = losses - self.alpha * columns / (2 * self.initial) * (temperature - self.initial) ** 2
-        return replace(outcome, losses=losses)
+        return replace(outcome, losses=torch.where(outcome.kept, losses, 0.0))
