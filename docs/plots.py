@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, Curve]:
     """The curves of a file; none when it is missing."""
     if not path.is_file():
         return {}
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = json.loads(path.read_text(encoding="utf-8"), parse_int=float)
     return {
         name: Curve(
             name=each["text"],

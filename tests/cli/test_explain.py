@@ -14,6 +14,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_is_written_and_written_again(here, capsys):
     for _ in range(2):
         assert runs.nearfar("explain", "InfoNCE", "DCL(temperature=0.05)") == 0
@@ -23,6 +24,7 @@ def test_the_page_is_written_and_written_again(here, capsys):
     assert "DCL(temperature=0.05)" in page
 
 
+@pytest.mark.slow
 def test_the_pairs_of_a_run_are_weighed(finished, here, capsys):
     before = runs.contents(finished)
     assert runs.nearfar("explain", "InfoNCE", "SogCLR", "--run", finished, "--out", "page.html") == 0

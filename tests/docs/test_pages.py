@@ -85,6 +85,7 @@ def two(generate, tmp_path, monkeypatch):
     return tmp_path / "docs" / "reference"
 
 
+@pytest.mark.slow
 def test_curves_are_kept_within_a_tolerance_and_drawn_again_beyond(generate, two, capsys):
     file, plot = two / "objectives" / "curves.json", two / "objectives" / "plots" / "InfoNCE.svg"
     assert generate.main(["--check"]) == 0

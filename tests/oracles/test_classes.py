@@ -1,7 +1,6 @@
 """Objectives over class scores against their equations, identities, closed forms and pytorch-metric-learning."""
 
 import math
-import warnings
 from copy import deepcopy
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from nearfar.objectives.catalogue.softmax import InfoNCE
 from nearfar.objectives.memory import Table
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows, normalised
+from tests.oracles.libraries import quiet
 from tests.oracles.slow import pairwise, softmax, softmax_extended, statistics
 
 FEW = settings(max_examples=5, deadline=None)
@@ -411,8 +411,7 @@ def test_a_row_without_a_class_has_no_loss_and_changes_no_other(objective):
 @pytest.mark.parametrize("name", ["NormalizedSoftmaxLoss", "CosFaceLoss", "ArcFaceLoss"])
 def test_pytorch_metric_learning_computes_the_same_loss_and_gradient(name):
     """Their ArcFace counts its margin in degrees, and their losses take scales and columns of weights."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from pytorch_metric_learning import losses
     generator = torch.Generator().manual_seed(5)
     anchors, weights = (torch.randn(size, 4, generator=generator, dtype=torch.float64) for size in (6, 3))

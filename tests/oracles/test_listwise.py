@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -30,6 +29,7 @@ from nearfar.objectives.criteria.sorting import keeps_of, mass_of
 from nearfar.objectives.registry import parse
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows, mean_of
+from tests.oracles.libraries import quietly
 from tests.oracles.slow import listwise as slow
 
 MANY = settings(max_examples=20, deadline=None)
@@ -438,19 +438,13 @@ class Scores(nn.Module):
         return {"scores": self.scores[rows, columns]}
 
 
-def quiet(make):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return make()
-
-
 def theirs(name, scores, grades, **options):
     def load():
         from sentence_transformers.cross_encoder import losses
 
         return losses
 
-    losses = quiet(load)
+    losses = quietly(load)
     made = getattr(losses, name)(Scores(scores), **options)
     rows, columns = scores.shape
     documents = [[str(column) for column in range(columns)] for _ in range(rows)]
@@ -500,7 +494,7 @@ def test_list_mle_is_that_of_sentence_transformers_where_no_grades_are_equal(row
 def test_lambda_loss_is_that_of_sentence_transformers(rows, columns, seed, top):
     scores, grades = drawn(rows, columns, seed)
     loss = on_scores(LambdaLoss(top=top, similarity="dot"), scores, grades).loss
-    scheme = quiet(
+    scheme = quietly(
         lambda: __import__("sentence_transformers.cross_encoder.losses").cross_encoder.losses.NDCGLoss2PPScheme()
     )
     expected = theirs("LambdaLoss", scores, grades, weighting_scheme=scheme, k=top)
@@ -524,7 +518,7 @@ def test_rank_net_is_that_of_sentence_transformers_up_to_the_mean_and_the_logari
 
 
 def metric(name, **options):
-    return quiet(lambda: getattr(__import__("pytorch_metric_learning.losses").losses, name)(**options))
+    return quietly(lambda: getattr(__import__("pytorch_metric_learning.losses").losses, name)(**options))
 
 
 @MANY

@@ -1,7 +1,6 @@
 """Pairwise links against their equations, finite differences, identities and the maintained libraries."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from nearfar.objectives.catalogue.pairs import (
 from nearfar.objectives.catalogue.softmax import InfoNCE
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows
+from tests.oracles.libraries import quietly
 from tests.oracles.slow import pairwise as slow
 
 MANY = settings(max_examples=20, deadline=None)
@@ -340,12 +340,6 @@ def test_rows_and_columns_can_be_permuted(objective):
 # sentence-transformers
 
 
-def quiet(make):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return make()
-
-
 def sentence_losses():
     def load():
         from sentence_transformers.sentence_transformer import losses
@@ -353,9 +347,9 @@ def sentence_losses():
         return losses
 
     try:
-        return quiet(load)
+        return quietly(load)
     except ImportError:
-        return quiet(lambda: __import__("sentence_transformers").losses)
+        return quietly(lambda: __import__("sentence_transformers").losses)
 
 
 @MANY
@@ -366,7 +360,7 @@ def test_cosent_and_angle_are_those_of_sentence_transformers(size, levels, seed)
     grades = torch.randint(levels, (size,), generator=torch.Generator().manual_seed(seed)).double()
     known = relation([[grades[i].item() if i == j else None for j in range(size)] for i in range(size)])
     for ours, theirs in ((CoSENT(), "CoSENTLoss"), (AnglE(), "AnglELoss")):
-        made = quiet(lambda theirs=theirs: getattr(losses, theirs)(None, scale=20.0))
+        made = quietly(lambda theirs=theirs: getattr(losses, theirs)(None, scale=20.0))
         one, other = anchors.clone().requires_grad_(), anchors.clone().requires_grad_()
         loss = ours(one, candidates, known)
         expected = made.compute_loss_from_embeddings([other, candidates], grades)
@@ -388,10 +382,10 @@ def test_batch_triplets_are_those_of_sentence_transformers(labels, seed):
     (vectors,) = vectors_of(len(labels), seed=seed)
     known, numbers = same_label(labels), torch.tensor(labels)
     made = {
-        "hard": quiet(lambda: losses.BatchHardTripletLoss(None, margin=1.0)).batch_hard_triplet_loss,
-        "soft": quiet(lambda: losses.BatchHardSoftMarginTripletLoss(None)).batch_hard_triplet_soft_margin_loss,
-        "semi_hard": quiet(lambda: losses.BatchSemiHardTripletLoss(None, margin=1.0)).batch_semi_hard_triplet_loss,
-        "all": quiet(lambda: losses.BatchAllTripletLoss(None, margin=1.0)).batch_all_triplet_loss,
+        "hard": quietly(lambda: losses.BatchHardTripletLoss(None, margin=1.0)).batch_hard_triplet_loss,
+        "soft": quietly(lambda: losses.BatchHardSoftMarginTripletLoss(None)).batch_hard_triplet_soft_margin_loss,
+        "semi_hard": quietly(lambda: losses.BatchSemiHardTripletLoss(None, margin=1.0)).batch_semi_hard_triplet_loss,
+        "all": quietly(lambda: losses.BatchAllTripletLoss(None, margin=1.0)).batch_all_triplet_loss,
     }
     for kind, theirs in made.items():
         loss = Triplet(kind=kind, distance="euclidean", margin=1.0)(vectors, vectors, known)
@@ -402,7 +396,7 @@ def test_batch_triplets_are_those_of_sentence_transformers(labels, seed):
 @given(labels=st.lists(st.integers(0, 2), min_size=2, max_size=7), seed=st.integers(0, 1000))
 def test_all_triplets_are_those_of_pytorch_metric_learning(labels, seed):
     """Euclidean distances of normalised vectors, averaged over the triplets that still have a loss."""
-    theirs = quiet(lambda: __import__("pytorch_metric_learning.losses").losses.TripletMarginLoss(margin=0.05))
+    theirs = quietly(lambda: __import__("pytorch_metric_learning.losses").losses.TripletMarginLoss(margin=0.05))
     vectors = normalize(vectors_of(len(labels), seed=seed)[0], dim=1)
     loss = Triplet(kind="all", distance="euclidean", margin=0.05)(vectors, vectors, same_label(labels))
     expected = theirs(vectors, torch.tensor(labels))

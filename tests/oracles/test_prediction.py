@@ -1,7 +1,5 @@
 """Prediction without negatives against the equations, closed forms and lightly."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -14,6 +12,7 @@ from nearfar.objectives import BYOL, Composition, DirectPred, Objective, SimSiam
 from nearfar.objectives.criteria.prediction import PerceptronWeights, Prediction, RunningCorrelation, Spectral
 from tests.objectives.relations import DEGENERATE, diagonal
 from tests.oracles.cases import cases, check_rows
+from tests.oracles.libraries import lightly_losses
 from tests.oracles.slopes import check_slopes
 from tests.oracles.slow import prediction as oracle
 
@@ -210,10 +209,7 @@ def test_a_target_network_of_another_width_is_refused():
 
 def test_lightly_computes_a_quarter_of_it_less_one():
     """lightly has the negative cosine of one half; the loss here is the sum of two squared distances, 4 higher."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from lightly.loss import NegativeCosineSimilarity
-    reference = NegativeCosineSimilarity()
+    reference = lightly_losses().NegativeCosineSimilarity()
     one, other = (view.requires_grad_() for view in views())
     objective = Objective(Composition(criterion=Prediction(predictor=IDENTITY), similarity="dot"))
     found = objective(one, other, diagonal(6))

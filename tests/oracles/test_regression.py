@@ -1,7 +1,5 @@
 """Regression of margins and scores against the equations, their identities and sentence-transformers."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +11,7 @@ from nearfar.objectives import CoDiEmbSTS, DualTeacher, MarginMSE, Pearson
 from nearfar.types import Origin
 from tests.objectives.relations import DEGENERATE, diagonal, relation
 from tests.oracles.cases import cases, check_loss, check_rows, mean_of
+from tests.oracles.libraries import quiet
 from tests.oracles.slopes import check_slopes
 from tests.oracles.slow import regression as oracle
 
@@ -155,6 +154,16 @@ def with_cosines(cosines):
     return Pearson()(anchors, candidates, GRADES[None])
 
 
+def test_a_copy_of_a_positive_that_nobody_judged_has_no_margin():
+    known = relation([[1, None, 0]], candidate_ids=[100, 100, 101])
+    sides = [side[:count] for side, count in zip(triples(3)[0], (1, 3), strict=True)]
+    losses = [
+        MarginMSE()(*sides, known, teacher=torch.tensor([[1.0, score, 0.0]], dtype=torch.float64)).item()
+        for score in (0.0, 50.0)
+    ]
+    assert losses[0] == losses[1] > 0
+
+
 @VALUES
 @given(scale=st.floats(0.1, 1.5), shift=st.floats(-0.3, 0.3))
 def test_pearson_does_not_see_a_shift_or_a_positive_scale(scale, shift):
@@ -193,8 +202,7 @@ def test_without_a_judged_pair_there_is_nothing_to_correlate():
 
 def test_sentence_transformers_computes_the_same_margin_mse():
     """One positive and one negative a row, with the teacher's margin as the label."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from sentence_transformers.sentence_transformer.losses import MarginMSELoss
     (anchors, candidates), known, teacher = triples(5)
     ours = [side.clone().requires_grad_() for side in (anchors, candidates)]

@@ -172,10 +172,7 @@ def test_gist_of_sentence_transformers(monkeypatch, strategy, margin, flags, har
     ],
 )
 def test_lightly(text, name, options):
-    with quiet():
-        import lightly.loss
-
-        reference = getattr(lightly.loss, name)(**options)
+    reference = getattr(lightly_losses(), name)(**options)
     objective = parse(text)
     check(lambda *both: objective(*both, diagonal(6)), lambda both: reference(*both), vectors(6, 6), 6)
 

@@ -1,7 +1,6 @@
 """Batch statistics against their equations, their identities, lightly and pytorch-metric-learning."""
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +29,7 @@ from nearfar.objectives.masks import same_side
 from nearfar.objectives.memory import Draws
 from tests.objectives.relations import diagonal
 from tests.oracles.cases import cases, check_loss, check_rows, mean_of
+from tests.oracles.libraries import lightly_losses, quiet
 from tests.oracles.slopes import check_slopes
 from tests.oracles.slow import statistics as oracle
 
@@ -71,11 +71,8 @@ def views(size=12, dim=4, seed=0):
 
 
 def theirs(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from lightly import loss
-        from lightly.loss import hypersphere_loss
-    return {**vars(loss), **vars(hypersphere_loss)}[name]
+    losses = lightly_losses()
+    return {**vars(losses), **vars(losses.hypersphere_loss)}[name]
 
 
 def same_loss_and_gradient(objective, reference, one, other):
@@ -303,8 +300,7 @@ def test_lightly_hypersphere_is_alignment_and_uniformity_with_other_defaults():
 
 def test_pytorch_metric_learning_computes_the_same_vicreg():
     """It halves the variance term too, and gives its loss as a mean over the batch of one number for all."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from pytorch_metric_learning.losses import VICRegLoss
     reference = VICRegLoss(invariance_lambda=25, variance_mu=25, covariance_v=1)
     one, other = views()

@@ -1,7 +1,6 @@
 """Two-sided log-sums against their equations, closed-form gradients, identities and pytorch-metric-learning."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from torch.nn.functional import normalize, softplus
 from nearfar.objectives.catalogue.two_sided import MLCD, Circle, MultiSimilarity, PamC
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import cases, check_gradients, check_loss, check_rows, mean_of
+from tests.oracles.libraries import quiet
 from tests.oracles.slow import two_sided as slow
 
 MANY = settings(max_examples=20, deadline=None)
@@ -348,14 +348,12 @@ def test_the_mean_counts_rows_that_mining_emptied():
 
 
 def library(name, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from pytorch_metric_learning import losses
     return getattr(losses, name)(**options)
 
 
 def mining(epsilon):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         from pytorch_metric_learning import miners
     return miners.MultiSimilarityMiner(epsilon=epsilon)

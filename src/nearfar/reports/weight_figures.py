@@ -45,6 +45,7 @@ def silent(points: Points) -> bool:
 def curves_figure(curves: Sequence[Curve], side: str, relative: bool) -> Figure:
     """The weights of one side for each objective, as they are or each in percent of its own largest."""
     data: list[Trace] = []
+    wider = min(1.3, 2.6 / max(1, len(curves) - 1))
     for place, curve in enumerate(curves):
         tint, dash = look(place)
         points: Points = getattr(curve, side)
@@ -59,7 +60,7 @@ def curves_figure(curves: Sequence[Curve], side: str, relative: bool) -> Figure:
                 "x": list(curve.similarity),
                 "y": [None if value is None else significant(value * scale) for value in points],
                 # Those underneath are wider, so that equal curves can all be seen.
-                "line": {"color": f"@{tint}", "width": min(2.2 + 1.3 * (len(curves) - 1 - place), 6), "dash": dash},
+                "line": {"color": f"@{tint}", "width": round(2.2 + wider * (len(curves) - 1 - place), 2), "dash": dash},
                 "hovertemplate": f"{hover_text(curve.name, 60)}<br>cosine %{{x:.2f}}: "
                 f"<b>%{{y:.3g}}{unit}</b><extra></extra>",
             }

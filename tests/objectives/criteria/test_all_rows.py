@@ -56,6 +56,15 @@ def test_mw_in_chunks_is_mw(monkeypatch):
     torch.testing.assert_close(found[0], found[1])
 
 
+def test_what_waits_for_the_backward_pass_grows_with_the_scores_and_not_with_the_pairs():
+    scores, saved = torch.randn(32, 64, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda each: saved.append(each.numel()) or each, lambda each: each):
+        loss = by_mw(scores, 0.1)
+    assert sum(saved) < 20 * scores.numel() < 32 * (scores.numel() - 32)
+    loss.backward()
+    assert torch.isfinite(scores.grad).all()
+
+
 def test_a_link_may_be_another_one():
     problem = scored(GOLDEN, diagonal(3))
     found = all_rows.AllRows(link=Hinge(margin=0.1)).outcome(problem, Memory({})).losses

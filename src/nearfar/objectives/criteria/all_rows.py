@@ -56,21 +56,25 @@ class _InChunks(torch.autograd.Function):
     def forward(ctx: Any, positives: Tensor, negatives: Tensor, link: Link, size: int) -> Tensor:
         ctx.save_for_backward(positives, negatives)
         ctx.link, ctx.size = link, size
-        return torch.stack([_chunk(positives, some, link) for some in torch.split(negatives, size)]).sum(dim=0)
+        # Into one tensor: small results kept between large temporary ones would break up the memory.
+        total = torch.zeros_like(positives)
+        for some in torch.split(negatives, size):
+            total += _chunk(positives, some, link)
+        return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        positives, negatives = (each.detach().requires_grad_() for each in ctx.saved_tensors)
-        pulled, pushed = torch.zeros_like(positives), []
-        for some in torch.split(negatives.detach(), ctx.size):
+        positives, negatives = (each.detach() for each in ctx.saved_tensors)
+        pulled, pushed = torch.zeros_like(positives), torch.zeros_like(negatives)
+        for some, into in zip(torch.split(negatives, ctx.size), torch.split(pushed, ctx.size), strict=True):
             with torch.enable_grad():
-                some.requires_grad_()
-                sums = _chunk(positives, some, ctx.link)
-            one, other = torch.autograd.grad(sums, (positives, some), slope)
-            pulled += one
-            pushed.append(other)
-        return pulled, torch.cat(pushed), None, None
+                one, other = positives.detach().requires_grad_(), some.detach().requires_grad_()
+                sums = _chunk(one, other, ctx.link)
+            found = torch.autograd.grad(sums, (one, other), slope)
+            pulled += found[0]
+            into += found[1]
+        return pulled, pushed, None, None
 
 
 def _chunk(

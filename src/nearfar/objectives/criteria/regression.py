@@ -54,7 +54,7 @@ class Margins(Criterion):
             groups = [negative & problem.own]
         else:
             hard = (problem.origins == Origin.HARD)[None, :]
-            groups = [negative & ~problem.own & hard, negative & ~problem.own & ~hard]
+            groups = [negative & ~problem.own & hard, negative & ~hard]
         each = torch.stack([_squares(gaps, positive, group) for group in groups])
         known = torch.stack([positive.any(dim=1) & group.any(dim=1) for group in groups])
         return Outcome(torch.where(known, each, 0.0).sum(dim=0) / known.sum(dim=0).clamp(min=1), known.any(dim=0))
