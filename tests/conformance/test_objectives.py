@@ -188,6 +188,17 @@ def test_extreme_vectors_give_finite_gradients(name, kind):
 
 
 @EVERY
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_is_not_hidden(name, value):
+    objective = ENTRIES[name]()
+    anchors, candidates = (each.detach() for each in vectors(USUAL.shape))
+    candidates[0, 0] = value
+    outcome = objective.outcome(anchors, candidates, USUAL, **companions(objective, USUAL))
+    assert outcome.loss.isnan()
+    assert outcome.losses.isnan().all()
+
+
+@EVERY
 def test_single_precision_under_autocast_is_single_precision(name):
     for objective in variants(ENTRIES[name]):
         exact, sides = call(objective, dtype=torch.float64)

@@ -5,6 +5,7 @@ relevant to an anchor can nowhere become its negative.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int, Shaped
@@ -21,11 +22,11 @@ def masks(relation: Relation) -> Masks:
     reaches ``relation.positive_from``, ignored when it is listed as ignored, and negative otherwise. What is said of a
     pair holds for every pair of the same two texts, so that a copy of a positive is a positive.
     """
-    anchors, candidates = relation.anchor_ids, relation.candidate_ids
+    anchors, candidates = _Texts.of(relation.anchor_ids), _Texts.of(relation.candidate_ids)
     reaches = relation.grades >= relation.positive_from
     positive = _spread(relation.rows[reaches], relation.columns[reaches], anchors, candidates)
     ignored = _spread(relation.ignored_rows, relation.ignored_columns, anchors, candidates)
-    return _combine(positive, ignored, anchors, candidates)
+    return _combine(positive, ignored, relation.anchor_ids, relation.candidate_ids)
 
 
 def dense_masks(
@@ -46,7 +47,7 @@ def dense_masks(
     shape = tuple(relevance.shape)
     check_companions(shape, given, lambda problem: ShapeError(f"With a relevance of {shape}, {problem}."))
     anchors, candidates = (
-        torch.arange(size, device=relevance.device) if ids is None else ids
+        _Texts(torch.arange(size, device=relevance.device), size) if ids is None else _Texts.of(ids)
         for size, ids in zip(relevance.shape, (anchor_ids, candidate_ids), strict=True)
     )
     rows, columns = (relevance > 0).nonzero(as_tuple=True)
@@ -56,18 +57,31 @@ def dense_masks(
     return _combine(positive, ignored, anchor_ids, candidate_ids)
 
 
+@dataclass(frozen=True, eq=False)
+class _Texts:
+    """The texts of one side: which one each row or column holds, and how many different ones there are."""
+
+    places: Int[Tensor, " text"]
+    distinct: int
+
+    @classmethod
+    def of(cls, ids: Int[Tensor, " text"]) -> "_Texts":
+        distinct, places = torch.unique(ids, return_inverse=True)
+        if len(distinct) == len(ids):  # the usual case: any numbering will do
+            places = torch.arange(len(ids), device=ids.device)
+        return cls(places, len(distinct))
+
+
 def _spread(
-    rows: Int[Tensor, " pair"],
-    columns: Int[Tensor, " pair"],
-    anchor_ids: Int[Tensor, " anchor"],
-    candidate_ids: Int[Tensor, " candidate"],
+    rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"], anchors: _Texts, candidates: _Texts
 ) -> Bool[Tensor, "anchor candidate"]:
-    """True at the listed pairs and at every other pair of the same two identities."""
-    distinct_anchors, anchor_places = torch.unique(anchor_ids, return_inverse=True)
-    distinct_candidates, candidate_places = torch.unique(candidate_ids, return_inverse=True)
-    listed = torch.zeros(len(distinct_anchors), len(distinct_candidates), dtype=torch.bool, device=anchor_ids.device)
-    listed[anchor_places[rows], candidate_places[columns]] = True
-    return listed[anchor_places][:, candidate_places]
+    """True at the listed pairs and at every other pair of the same two texts."""
+    shape, device = (anchors.distinct, candidates.distinct), anchors.places.device
+    listed = torch.zeros(shape, dtype=torch.bool, device=device)
+    listed[anchors.places[rows], candidates.places[columns]] = True
+    if len(anchors.places) > anchors.distinct:
+        listed = listed[anchors.places]
+    return listed[:, candidates.places] if len(candidates.places) > candidates.distinct else listed
 
 
 def _combine(

@@ -1,6 +1,7 @@
 """An objective at work: a form, its memory, and the one way in which all of them are called."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -141,7 +142,11 @@ class Objective(nn.Module):
         self.prepare(anchors.shape[1])
         # Logits are computed in at least float32, also inside autocast.
         with torch.autocast(anchors.device.type, enabled=False):
-            return self.form.outcome(problem, Memory(dict(self.memory.items())))
+            outcome = self.form.outcome(problem, Memory(dict(self.memory.items())))
+        # Masks and bounds of a criterion can hide what is not a number; a run that diverges must be seen.
+        sound = anchors.detach().isfinite().all() & candidates.detach().isfinite().all()
+        losses = torch.where(sound, outcome.losses, float("nan"))
+        return replace(outcome, losses=losses, kept=outcome.kept | ~sound)
 
     @property
     def label(self) -> str:

@@ -122,7 +122,9 @@ class Spectral(Predictor):
 
     def weight(self, correlation: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:
         """The weight that belongs to a correlation."""
-        values, vectors = torch.linalg.eigh((correlation + correlation.T) / 2)
+        # What is not finite shows in the loss; here it would only stop the decomposition.
+        symmetric = torch.nan_to_num((correlation + correlation.T) / 2, posinf=0.0, neginf=0.0)
+        values, vectors = torch.linalg.eigh(symmetric)
         values = values.clamp(min=0)
         largest = values.max()
         if self.scaling == "relative":

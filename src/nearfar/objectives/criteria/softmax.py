@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from nearfar.config.component import Component, is_number, require
@@ -77,6 +77,22 @@ class Power(Outer):
         return surprise if rest == 0 else torch.expm1(rest * surprise) / rest
 
 
+@dataclass(frozen=True, eq=False)
+class Positives:
+    """The positive pairs of a problem, one after the other: losses are needed at these few places alone."""
+
+    rows: Int[Tensor, " pair"]
+    columns: Int[Tensor, " pair"]
+
+    def of(self, values: Shaped[Tensor, "row column"]) -> Shaped[Tensor, " pair"]:
+        """The value of each pair, of a matrix, of a column that stands for all, or of a row that does."""
+        rows, columns = (
+            place if size > 1 else torch.zeros_like(place)
+            for place, size in zip((self.rows, self.columns), values.shape, strict=True)
+        )
+        return values[rows, columns]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Softmax(Criterion):
     """The log-ratio of every positive of a row, averaged over the positives.
@@ -136,29 +152,29 @@ class Softmax(Criterion):
         if self.inside is not None:
             return self._pooled(problem)
         groups = (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
-        positive, shares = problem.positive, problem.shares
-        if shares is None:
-            shares = positive.to(problem.z.dtype) / positive.sum(dim=1, keepdim=True).clamp(min=1)
-        terms, filled = [], torch.zeros_like(positive)
+        pairs = Positives(*problem.positive.nonzero(as_tuple=True))
+        counts = problem.positive.sum(dim=1, keepdim=True).to(problem.z.dtype)
+        shares = pairs.of(1 / counts.clamp(min=1) if problem.shares is None else problem.shares)
+        terms, filled = [], torch.zeros_like(pairs.rows, dtype=torch.bool)
         for blocks in groups:
-            mass, some = self._log_mass(problem, blocks)
+            mass, some = self._log_mass(problem, pairs, blocks)
             # Nothing that is not counted reaches the outer function, whose slope may be infinite there.
-            surprise = torch.where(positive & some, mass - self._pulled(problem, blocks), 0.0)
-            terms.append(self.outer.of(surprise))
+            terms.append(self.outer.of(torch.where(some, mass - self._pulled(problem, pairs, blocks), 0.0)))
             filled = filled | some
-        losses = torch.where(positive, shares * torch.stack(terms).mean(dim=0), 0.0).sum(dim=1)
-        kept = (positive & filled).any(dim=1)
+        losses = problem.z.new_zeros(len(counts)).index_add(0, pairs.rows, shares * torch.stack(terms).mean(dim=0))
+        kept = torch.zeros_like(losses, dtype=torch.int64).index_add(0, pairs.rows, filled.long()) > 0
         losses = torch.where(kept, losses, 0.0)
         return Outcome(losses if problem.importance is None else problem.importance * losses, kept)
 
-    def _pulled(self, problem: Problem, blocks: tuple[Block, ...]) -> Float[Tensor, "row column"]:
+    def _pulled(self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]) -> Float[Tensor, " pair"]:
         """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target."""
-        pulled = problem.z if problem.attraction is None else problem.attraction * problem.z
+        logit = pairs.of(problem.z)
+        pulled = logit if problem.attraction is None else pairs.of(problem.attraction) * logit
         if self.smoothing == 0:
             return pulled
         along = 0 if blocks == ("column",) else 1
         pushed = torch.where(problem.negative, problem.z, 0.0).sum(dim=along, keepdim=True)
-        mean = (problem.z + pushed) / (1 + problem.negative.sum(dim=along, keepdim=True))
+        mean = (logit + pairs.of(pushed)) / (1 + pairs.of(problem.negative.sum(dim=along, keepdim=True)))
         return (1 - self.smoothing) * pulled + self.smoothing * mean
 
     def _pooled(self, problem: Problem) -> Outcome:
@@ -179,68 +195,74 @@ class Softmax(Criterion):
         floor = torch.finfo(mass.dtype).min
         for piece in pieces:
             mass = torch.logaddexp(mass.clamp(min=floor), piece)
-        usable = kept & (mass > floor / 2)
+        usable = kept & ~(mass <= floor / 2)  # what is not a number stays and is seen
         losses = torch.where(usable, mass, 0.0) - torch.where(usable, pulled, 0.0)
         losses = torch.where(usable, self.outer.of(losses), 0.0)
         return Outcome(losses if problem.importance is None else problem.importance * losses, usable)
 
     def _log_mass(
-        self, problem: Problem, blocks: tuple[Block, ...]
-    ) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"]]:
-        """Log D of every pair over some blocks, and where there is one; only its values at positives are used."""
-        logits, floor = problem.z, torch.finfo(problem.z.dtype).min
-        repelled = logits if problem.bias is None else logits + problem.bias
+        self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]
+    ) -> tuple[Float[Tensor, " pair"], Bool[Tensor, " pair"]]:
+        """Log D of every pair over some blocks, and where there is one."""
+        repelled = problem.z if problem.bias is None else problem.z + problem.bias
+        own = [pairs.of(problem.z)] * self.own
         pieces: list[Tensor] = []
         further: list[Tensor] = []
         if "row" in blocks:
-            pieces, further = self._row(problem, repelled)
+            pieces, further = self._row(problem, pairs, repelled)
         elif "column" not in blocks:
-            pieces += [logits] * self.own
+            pieces += own
         if "column" in blocks:
-            doubled = self.twice or "row" not in blocks
-            pieces += [logits] * (self.own and doubled)
-            pieces.append(masked_logsumexp(repelled.T, problem.negative.T)[None, :])
+            pieces += own * (self.twice or "row" not in blocks)
+            pieces.append(pairs.of(masked_logsumexp(repelled.T, problem.negative.T)[None, :]))
         if "anchors" in blocks:
-            pieces.append(_beside(problem.anchors, problem.among_anchors, problem)[:, None])
+            pieces.append(pairs.of(_beside(problem.anchors, problem.among_anchors, problem)[:, None]))
         if "candidates" in blocks:
-            pieces.append(_beside(problem.candidates, problem.among_candidates, problem)[None, :])
-        mass = torch.full((), floor, dtype=logits.dtype, device=logits.device)
+            pieces.append(pairs.of(_beside(problem.candidates, problem.among_candidates, problem)[None, :]))
+        floor = torch.finfo(problem.z.dtype).min
+        mass = torch.full_like(pairs.of(problem.z.detach()), floor)
         # One by one onto what is finite: the sum of two empty blocks would have no gradient.
         for piece in pieces:
             mass = torch.logaddexp(mass, piece)
-        some = mass > floor / 2  # other positives alone are nothing to be told apart from
+        # Other positives alone are nothing to be told apart from. What is not a number stays and is seen.
+        some = ~(mass <= floor / 2)
         for piece in further:
             mass = torch.logaddexp(mass, piece)
-        return mass.expand_as(logits), some.expand_as(logits)
+        return mass, some
 
-    def _row(self, problem: Problem, repelled: Float[Tensor, "row column"]) -> tuple[list[Tensor], list[Tensor]]:
+    def _row(
+        self, problem: Problem, pairs: Positives, repelled: Float[Tensor, "row column"]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The masses of the row block: the pair itself, negatives and further mass; and those of other positives."""
-        further = [] if problem.extra is None else [problem.extra]
+        further = [] if problem.extra is None else [pairs.of(problem.extra)]
         if self.own and self.others and self.prior == 0:  # one sum for the whole row
             logits = torch.where(problem.positive, problem.z, repelled)
-            return [masked_logsumexp(logits, problem.valid)[:, None], *further], []
-        negatives = masked_logsumexp(repelled, problem.negative)[:, None]
+            return [pairs.of(masked_logsumexp(logits, problem.valid)[:, None]), *further], []
+        negatives = pairs.of(masked_logsumexp(repelled, problem.negative)[:, None])
         if self.prior > 0:
-            negatives = self._debiased(problem, negatives)
-        pieces = [*[problem.z] * self.own, negatives, *further]
-        return pieces, [_other_positives(problem.z, problem.positive)] * self.others
+            negatives = self._debiased(problem, pairs, negatives)
+        pieces = [*[pairs.of(problem.z)] * self.own, negatives, *further]
+        others = [pairs.of(_other_positives(problem.z, problem.positive))] if self.others else []
+        return pieces, others
 
-    def _debiased(self, problem: Problem, negatives: Float[Tensor, "row 1"]) -> Float[Tensor, "row column"]:
+    def _debiased(
+        self, problem: Problem, pairs: Positives, negatives: Float[Tensor, " pair"]
+    ) -> Float[Tensor, " pair"]:
         """Negatives without the share that a prior says is positive (arXiv 2007.00224), never below their minimum.
 
         ``max((R - prior * M * exp(Z[i, p])) / (1 - prior), M * exp(-1 / t))`` with the mass R of the M negatives.
         """
         assert problem.temperature is not None
-        count = problem.negative.sum(dim=1, keepdim=True)
+        count = pairs.of(problem.negative.sum(dim=1, keepdim=True))
         log_count = count.clamp(min=1).to(problem.z.dtype).log()
-        lowest = log_count - 1 / problem.temperature
+        lowest = log_count - pairs.of((1 / problem.temperature).expand_as(problem.z))
         some = count > 0
         mass = torch.where(some, negatives, 0.0)
-        ratio = math.log(self.prior) + log_count + problem.z - mass
+        ratio = math.log(self.prior) + log_count + pairs.of(problem.z) - mass
         # log(1 - exp(ratio)) where that is above the floor; elsewhere the floor, without gradient.
-        room = ratio < -1e-20
+        room = ~(ratio >= -1e-20)
         rest = mass + torch.log(-torch.expm1(torch.where(room, ratio, -1.0))) - math.log1p(-self.prior)
-        corrected = torch.where(room & (rest > lowest), rest, lowest.expand_as(rest))
+        corrected = torch.where(room & ~(rest <= lowest), rest, lowest)
         return torch.where(some, corrected, float("-inf"))
 
 
