@@ -1,14 +1,17 @@
 """The generated pages of the objectives: a table of the catalogue, a page for each, and a table of the parts."""
 
+import ast
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from nearfar.config.component import Component
-from nearfar.objectives import catalogue
+from nearfar.objectives import Entry, catalogue
 from nearfar.objectives.explain import Curve
 from nearfar.objectives.form import Composition, Form, Sum, Transposed, parts
 from nearfar.objectives.part import Candidates, Criterion, Logits, Mask, Part, Synthesis, Weight
@@ -46,6 +49,7 @@ def table(known: Mapping[str, Described]) -> str:
         "*memory*: what is in the checkpoint beside the encoder. *loss*: `rows` when it is a mean over anchors, "
         "`batch` when it is one number of the whole batch. *equation*: verified when it was read in the paper or its "
         "code, otherwise a reconstruction.",
+        size(),
     ]
     for family in dict.fromkeys(about.family for about in known.values()):
         rows = ["| name | what it does | needs | memory | loss | paper | equation |", "|---|---|---|---|---|---|---|"]
@@ -64,6 +68,27 @@ def table(known: Mapping[str, Described]) -> str:
         ]
         blocks += [f"## {family[:1].upper()}{family[1:]}", "\n".join(rows)]
     return "\n\n".join(blocks) + "\n"
+
+
+def size() -> str:
+    """How much code the catalogue is: lines of an entry, and how many names have a part to themselves."""
+    lines = [body_lines(entry) for entry in catalogue()]
+    used = {entry.name: {type(part) for _, part in parts(entry.form)} for entry in catalogue()}
+    users = Counter(kind for kinds in used.values() for kind in kinds)
+    shared = sum(all(users[kind] > 1 for kind in kinds) for kinds in used.values())
+    verified = sum(entry.verified for entry in catalogue())
+    return (
+        f"There are {len(lines)} of them, {verified} verified, made of {len(users)} parts. The composition of a name "
+        f"is {fmean(lines):.1f} lines of code on average and {max(lines)} at most; {shared} names consist of nothing "
+        "but parts that others use as well."
+    )
+
+
+def body_lines(entry: Entry[Any]) -> int:
+    """Lines of an entry below its docstring."""
+    function = ast.parse(inspect.getsource(entry.build)).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    return (function.body[-1].end_lineno or 0) - function.body[1].lineno + 1
 
 
 def page(about: Described, curve: Curve) -> str:

@@ -103,6 +103,14 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(name):
         parse(f"{name}({first}s=1)")
 
 
+@EVERY
+def test_settings_are_given_by_name(name):
+    with pytest.raises(ConfigError, match=f"{name}: give every value by name"):
+        ENTRIES[name](1.0)
+    with pytest.raises(ConfigError, match=f"{name} has no field 'no_such_setting'"):
+        ENTRIES[name](no_such_setting=1)
+
+
 @pytest.mark.usefixtures("without_annotation_checks")
 @EVERY
 def test_a_temperature_must_be_above_zero(name):

@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 
+from nearfar.errors import ShapeError
 from nearfar.objectives.memory import Clock, Draws, Memory, Table, mean_of_each
 
 
@@ -67,6 +68,11 @@ def test_rows_of_one_index_share_their_mean_and_rows_of_none_keep_their_own():
     values = torch.tensor([[1.0], [4.0], [3.0], [8.0], [10.0]])
     assert mean_of_each(torch.tensor([7, 2, 7, -1, -1]), values)[:, 0].tolist() == [2.0, 4.0, 2.0, 8.0, 10.0]
     assert mean_of_each(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 1)).shape == (0, 1)
+
+
+def test_a_hash_is_no_index():
+    with pytest.raises(ShapeError, match=r"9223372036854775807 is too high for one. Number the examples 0, 1, 2"):
+        Table(0.0).write(whole(3, 2**63 - 1), torch.zeros(2, 1))
 
 
 def test_draws_differ_by_call_and_by_seed_and_come_back_from_a_checkpoint():

@@ -1,6 +1,7 @@
 """Objectives at work: what they take, what they refuse, what they remember."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def test_a_learned_temperature_is_trained_within_its_bounds():
         optimiser.step()
         seen.append(outcome.problems[0].temperature.item())
     assert seen[0] == pytest.approx(0.5)
-    assert all(before >= after >= 0.2 - 1e-6 for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before >= after >= 0.2 - 1e-6 for before, after in pairwise(seen))
     assert seen[-1] == pytest.approx(0.2)
     assert parameter.item() > -math.log(0.2)
     assert isinstance(objective.memory["logits_0"], LearnedScale)

@@ -76,8 +76,13 @@ def require(condition: bool, component: Component, field: str, expected: str) ->
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a finite number, and not true or false."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a finite number that a float can hold, and not true or false."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _build(node: ast.expr, text: str, known: Mapping[str, Callable[..., object]], kind: str) -> object:
@@ -126,7 +131,7 @@ def _value(node: ast.expr, text: str, known: Mapping[str, Callable[..., object]]
 
 
 def _unknown(name: str, known: Mapping[str, Callable[..., object]], kind: str) -> object:
-    raise ConfigError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {first_few(sorted(known), 20)}.")
+    raise ConfigError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {first_few(known, 20)}.")
 
 
 def _example(known: Mapping[str, Callable[..., object]]) -> str:

@@ -18,7 +18,6 @@ from nearfar.engine.microbatch import MicroBatch, prepare
 from nearfar.objectives.objective import Objective
 from nearfar.types import Batch, Relation
 
-
 SUPPLIED = ("index", "labels")
 """The keyword inputs of an objective that a batch has."""
 

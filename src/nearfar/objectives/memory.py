@@ -11,6 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nearfar.errors import ShapeError
+
+_MOST_EXAMPLES = 2**31
+"""A higher index is no place in a dataset."""
+
 Kind = TypeVar("Kind", bound=nn.Module)
 
 
@@ -58,6 +63,11 @@ class Table(nn.Module):
     def reserve(self, examples: int) -> None:
         """Make room for examples, so that the table need not grow."""
         missing = examples - len(self.values)
+        if examples > _MOST_EXAMPLES:
+            raise ShapeError(
+                f"An index counts the examples of a dataset from 0; {examples - 1} is too high for one. Number the "
+                "examples 0, 1, 2 and so on, and pass these numbers instead of keys or hashes."
+            )
         if missing > 0:
             more = self.values.new_tensor(self.initial).expand(missing, -1)
             self.values = torch.cat([self.values, more])

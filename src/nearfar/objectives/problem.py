@@ -6,6 +6,7 @@ another one; the criterion turns it into losses. Nothing is changed in place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -152,6 +153,7 @@ def make_problem(
         ShapeError: when shapes or dtypes do not fit together. The message repeats everything that was passed.
     """
     _check(name, {"anchors": anchors, "candidates": candidates, "relevance": relevance, **beside})
+    anchors, candidates = _alike(anchors, candidates)
     anchor_ids, candidate_ids, origin = (beside.get(key) for key in ("anchor_ids", "candidate_ids", "origin"))
     if isinstance(relevance, Relation):
         known, (grades, judged) = masks(relevance), _judgements(relevance, anchors)
@@ -165,11 +167,11 @@ def make_problem(
         explicit = known.negative
     if origin is None:
         origin = torch.full((len(candidates),), int(Origin.IN_BATCH), device=anchors.device)
-    vectors = ("teacher", "guide_anchors", "guide_candidates")
-    teacher, guide_anchors, guide_candidates = (_precise(beside.get(key)) for key in vectors)
+    teacher = _precise(beside.get("teacher"))
+    guide_anchors, guide_candidates = _alike(beside.get("guide_anchors"), beside.get("guide_candidates"))
     return Problem(
-        anchors=precise(anchors),
-        candidates=precise(candidates),
+        anchors=anchors,
+        candidates=candidates,
         positive=known.positive,
         valid=known.valid,
         judged=judged & known.valid,
@@ -193,6 +195,13 @@ def precise(vectors: Shaped[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 def _precise(vectors: Tensor | None) -> Tensor | None:
     return None if vectors is None else precise(vectors)
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> tuple[Any, Any]:
+    """Both sides in one precision: double as soon as either of them is."""
+    double = any(side is not None and side.dtype == torch.float64 for side in (one, other))
+    first, second = (None if side is None else side.double() if double else precise(side) for side in (one, other))
+    return first, second
 
 
 def shapes_of(given: Mapping[str, object]) -> str:
@@ -243,4 +252,10 @@ def _check(name: str, given: Mapping[str, object]) -> None:
         raise refuse("anchors and candidates must hold floating-point numbers")
     if isinstance(relevance, Tensor) and relevance.is_complex():
         raise refuse("relevance must hold numbers or booleans")
+    if isinstance(relevance, Tensor) and not bool(torch.isfinite(relevance).all()):
+        raise refuse("relevance must hold finite numbers; say what nobody knows by ignored=, a matrix of booleans")
+    guides = [given.get(side) for side in ("guide_anchors", "guide_candidates")]
+    widths = {side.shape[1] for side in guides if isinstance(side, Tensor) and side.ndim == 2}
+    if len(widths) > 1:
+        raise refuse("guide_anchors and guide_candidates must be of one width")
     check_companions(shape, given, refuse)

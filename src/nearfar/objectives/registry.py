@@ -12,6 +12,7 @@ is an ``Objective``, whose text form is the name with the settings.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
@@ -19,7 +20,7 @@ from types import NoneType, UnionType
 from typing import Any, Generic, Literal, ParamSpec, Union, get_args, get_origin, get_type_hints
 
 from nearfar.config.component import Component, is_number, parse_component, print_call
-from nearfar.errors import ConfigError
+from nearfar.errors import ConfigError, did_you_mean
 from nearfar.objectives.form import Composition, Form, Sum, Transposed, parts
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.objective import Objective
@@ -82,6 +83,8 @@ class Entry(Generic[Settings]):
         Raises:
             ConfigError: for a value that is out of range or of the wrong kind.
         """
+        if args:
+            raise ConfigError(f"{self.name}: give every value by name, such as {Named(name=self.name)}; got {args[0]!r}.")
         return Objective(Named(name=self.name, settings=tuple(settings.items())))
 
     @property
@@ -151,6 +154,12 @@ class Named(Form):
 
     def __post_init__(self) -> None:
         found = ENTRIES[self.name]
+        for key, _ in self.settings:
+            if key not in found.defaults:
+                names = list(found.defaults)
+                raise ConfigError(
+                    f"{self.name} has no field {key!r}.{did_you_mean(key, names)} Its fields are: {', '.join(names)}."
+                )
         given = {key: _plain(value) for key, value in self.settings}
         complete = found.defaults | given
         object.__setattr__(self, "settings", tuple(complete.items()))
@@ -160,8 +169,8 @@ class Named(Form):
         try:
             _ = self.form
         except ConfigError as error:
-            # The part names its own field, which is as a rule the setting that was given.
-            raise ConfigError(f"{self.name}: {str(error).partition(': ')[2]}") from error
+            said = str(error).partition(": ")[2]
+            raise ConfigError(f"{self.name}: {_in_settings(said, complete, given)}") from error
 
     @cached_property
     def form(self) -> Form:
@@ -201,7 +210,8 @@ def catalogue() -> tuple[Entry[Any], ...]:
 def _known() -> Mapping[str, Callable[..., object]]:
     """Everything that the text of an objective may name."""
     example = {"InfoNCE": ENTRIES["InfoNCE"]}  # the first one is the example in messages
-    return {**example, **ENTRIES, **{kind.__name__: kind for kind in (Composition, Sum, Transposed)}, **_kinds(Component)}
+    named = {entry.name: entry for entry in catalogue()}
+    return {**example, **named, **{kind.__name__: kind for kind in (Composition, Sum, Transposed)}, **_kinds(Component)}
 
 
 def _kinds(base: type[Component]) -> dict[str, type[Component]]:
@@ -227,6 +237,19 @@ def _check_kind(name: str, key: str, value: object, hint: Any) -> None:
         raise ConfigError(f"{name}: {key} must be {' or '.join(words)}, got {value!r}.")
 
 
+def _in_settings(said: str, complete: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """What a part says of its own field, said of the setting that has the value where the two have other names."""
+    found = re.fullmatch(r"(\w+)( must be .*, got (.*)\.)", said, re.DOTALL)
+    if found is None:
+        return said
+    field, rest, value = found.groups()
+    alike = [key for key, each in complete.items() if repr(each) == value]
+    if field in alike:
+        return said
+    alike = [key for key in alike if key in given] or alike
+    return f"{alike[0]}{rest}" if len(alike) == 1 else said
+
+
 def _fits(value: object, kind: Any) -> bool:
     if kind is NoneType:
         return value is None
@@ -235,7 +258,7 @@ def _fits(value: object, kind: Any) -> bool:
     if kind is float:
         return is_number(value)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     if get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind) or isinstance(getattr(value, "form", None), kind)

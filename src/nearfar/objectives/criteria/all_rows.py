@@ -42,7 +42,7 @@ class AllRows(Criterion):
         rows, columns = problem.positive.nonzero(as_tuple=True)
         negatives = problem.z[problem.negative]
         size = max(PAIRS_AT_ONCE // max(len(rows), 1), 1)
-        sums: Tensor = _InChunks.apply(problem.z[rows, columns], negatives, self.link, size)
+        sums: Tensor = _InChunks.apply(problem.z[rows, columns], negatives, self.link, size)  # type: ignore[no-untyped-call]
         found = sums / max(len(negatives), 1)
         terms = torch.zeros_like(problem.z).index_put((rows, columns), found)
         kept = problem.positive.any(dim=1) & problem.negative.any()

@@ -50,7 +50,7 @@ class PlackettLuceDistillation(Criterion):
     """The same likelihood for the order that a teacher gives, the positive first (arXiv 2506.12542).
 
     Each item's term weighs as much as the teacher's softmax says. With several positives it is the mean over them, each
-    in a list of itself and the negatives. The list is what the teacher judged.
+    in a list of itself and the negatives. The list is what was judged and has a finite score by the teacher.
 
     Attributes:
         teacher_temperature: divides the teacher's scores in the weights; above 0.
@@ -68,7 +68,8 @@ class PlackettLuceDistillation(Criterion):
         """The loss of each row with a judged positive and a judged negative."""
         assert problem.teacher is not None
         teacher, z = problem.teacher.detach(), problem.z
-        positive, negative = problem.positive & problem.judged, problem.negative & problem.judged
+        scored = problem.judged & torch.isfinite(teacher)
+        positive, negative = problem.positive & scored, problem.negative & scored
         kept = positive.any(dim=1) & negative.any(dim=1)
         mass, some = log_mass_below(z, torch.where(negative, teacher, 0.0), negative)
         after = torch.where(some, softplus(torch.where(some, mass - z, 0.0)), 0.0)

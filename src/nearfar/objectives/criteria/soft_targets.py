@@ -40,7 +40,9 @@ class Target(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherScores(Target):
-    """Scores of a teacher for the pairs that it judged. A row needs two of them, and no positive.
+    """Scores of a teacher for the pairs that were judged. A row needs two of them, and no positive.
+
+    A pair whose score is not finite is left out.
 
     Attributes:
         temperature: divides the scores; above 0.
@@ -51,8 +53,9 @@ class TeacherScores(Target):
     def of(self, problem: Problem) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"], Tensor]:
         """The teacher's scores."""
         assert problem.teacher is not None
-        known = problem.valid & problem.judged
-        return problem.teacher.detach() / self.temperature, known, known.sum(dim=1) > 1
+        teacher = problem.teacher.detach()
+        known = problem.valid & problem.judged & torch.isfinite(teacher)
+        return torch.where(known, teacher, 0.0) / self.temperature, known, known.sum(dim=1) > 1
 
 
 @dataclass(frozen=True, kw_only=True)

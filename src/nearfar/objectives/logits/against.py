@@ -30,7 +30,7 @@ class AgainstGuide(Logits):
 
 
 def guides(problem: Problem) -> Float[Tensor, "column dim"]:
-    """The guides of the candidates, which are vectors of the same space here.
+    """The guides of the candidates, which are vectors of the same space here, in the precision of the vectors.
 
     Raises:
         ShapeError: when they are wider or narrower than the candidates.
@@ -42,4 +42,4 @@ def guides(problem: Problem) -> Float[Tensor, "column dim"]:
             f"guide_candidates must be vectors of the encoder itself here, {tuple(problem.candidates.shape)} like the "
             f"candidates, got {tuple(found.shape)}."
         )
-    return found
+    return found.to(problem.candidates.dtype)

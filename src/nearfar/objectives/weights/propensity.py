@@ -40,9 +40,10 @@ class InversePropensity(Weight):
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with weighted rows."""
         assert problem.teacher is not None
-        judged = problem.negative & problem.judged & problem.positive.any(dim=1, keepdim=True)
+        partner = problem.teacher.detach()
+        judged = problem.negative & problem.judged & problem.positive.any(dim=1, keepdim=True) & ~torch.isnan(partner)
         some = judged.any(dim=1)
-        odds = torch.exp(torch.where(judged, problem.teacher.detach(), 0.0) / self.temperature)
+        odds = torch.exp(torch.where(judged, partner, 0.0) / self.temperature)
         each = 1 + odds if self.maximum is None else (1 + odds).clamp(max=self.maximum)
         weights = torch.where(some, masked_mean(each, judged), 1.0)
         if self.normalised:
