@@ -191,6 +191,21 @@ def test_weights_that_are_not_numbers(train, tmp_path, tokenizer, pairs, capsys)
     assert "a vector that is not finite for 300 of 300 document texts" in message
 
 
+@pytest.mark.parametrize("objective", ["CoSENT", "Counterfactual"])
+def test_an_objective_that_the_data_give_nothing_to(tmp_path, tokenizer, pairs, capsys, objective):
+    command = ("train", pairs, "--model", runs.static(tokenizer), "--out", tmp_path / "run", *runs.SETTINGS)
+    message = runs.refused(capsys, *command, "--set", f"objective={objective}")
+    assert f"{objective}(temperature=" in message
+    assert "found nothing to learn from" in message
+
+
+def test_an_objective_that_needs_what_a_run_has_not(tmp_path, tokenizer, pairs, capsys):
+    command = ("train", pairs, "--model", runs.static(tokenizer), "--out", tmp_path / "run", *runs.SETTINGS)
+    message = runs.refused(capsys, *command, "--set", "objective=MarginMSE")
+    assert "needs teacher, which a training run does not have" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_that_diverges(tmp_path, tokenizer, pairs, capsys):
     command = ("train", pairs, "--model", runs.static(tokenizer), "--out", tmp_path / "run", *runs.SETTINGS)
     message = runs.refused(capsys, *command, "--set", "training.learning_rate=1e38", "--set", "training.warmup=0")

@@ -91,3 +91,36 @@ def test_a_wrong_value_is_named_with_its_field():
     require(True, Part(), "weight", "small")
     with pytest.raises(ConfigError, match=r"^Part: weight must be small, got 7\.$"):
         require(False, Part(weight=7), "weight", "small")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switched(Component):
+    on: bool = True
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(Switched):
+    def __post_init__(self):
+        require(self.count > 0, self, "count", "above 0")
+
+
+@pytest.mark.usefixtures("without_annotation_checks")
+@pytest.mark.parametrize("kind", [Switched, Counted])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"on": "maybe"}, "on must be true or false, got 'maybe'"),
+        ({"on": 1}, "on must be true or false, got 1"),
+        ({"count": True}, "count must be a whole number, got True"),
+        ({"count": 1.5}, "count must be a whole number, got 1.5"),
+    ],
+)
+def test_truth_values_and_whole_numbers_take_nothing_else(kind, given, message):
+    with pytest.raises(ConfigError, match=f"{kind.__name__}: {message}"):
+        kind(**given)
+
+
+def test_what_a_component_checks_itself_comes_first():
+    with pytest.raises(ConfigError, match="Counted: count must be above 0, got 0"):
+        Counted(count=0)

@@ -1,8 +1,6 @@
 """The softmax-row family against the libraries that people use. Where they differ, the test says how."""
 
 import itertools
-import warnings
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -14,6 +12,7 @@ from nearfar.objectives.logits.temperature import Temperature
 from nearfar.objectives.masking.beside import HardBeside
 from nearfar.types import Origin
 from tests.objectives.relations import diagonal, relation
+from tests.oracles.libraries import lightly_losses, quiet
 
 BLOCKS = {
     "query_to_doc": "row",
@@ -32,14 +31,6 @@ SEPARATE = [("query_to_doc",), ("query_to_doc", "doc_to_query")]
 def vectors(*shape, seed=8, dim=4):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(size, dim, generator=generator, dtype=torch.float64) for size in shape]
-
-
-@contextmanager
-def quiet():
-    """What another library warns of is no concern of these tests."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def tuples(size, hard):

@@ -72,6 +72,26 @@ def test_interrupted_and_resumed_is_uninterrupted(finished, pairs, tokenizer, tm
     same_result(tmp_path / "run", finished)
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "Sum(terms=[ISogCLR, CLIP])",  # tables by index, and a trained temperature
+        "MoCHi(queue=32, hardest=16, mixed=4, mixed_with_query=2)",  # a queue, and draws
+        "MultiHead(heads=2, hidden=8)",  # layers of the embeddings' width
+    ],
+)
+def test_what_an_objective_remembers_goes_on_where_it_was(pairs, tokenizer, tmp_path, objective):
+    arguments = {
+        "model": runs.static(tokenizer),
+        "settings": (*FAST, "training.epochs=2", "dev.evaluations=2", f"objective={objective}"),
+    }
+    api.train(pairs, out=tmp_path / "whole", **arguments)
+    with pytest.raises(Stopped):
+        api.train(pairs, out=tmp_path / "run", **arguments, sink=At(5, interrupt))
+    api.train(pairs, out=tmp_path / "run", **arguments, resume=True)
+    same_result(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory):
     return runs.write_bert(tmp_path_factory.mktemp("bert") / "tiny")

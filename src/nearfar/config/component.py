@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
+from functools import wraps
 from typing import Any, TypeVar
 
 from nearfar.errors import ConfigError, did_you_mean, first_few
@@ -25,8 +26,24 @@ _WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None}
 class Component:
     """Base of frozen, keyword-only dataclasses with a text form.
 
-    The first field is always printed, the others where they differ from their default.
+    The first field is always printed, the others where they differ from their default. A field that is annotated as
+    ``bool`` or ``int`` takes nothing else, whatever a class checks beside it.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check = cls.__dict__.get("__post_init__")
+        if check is not None:  # its own words come first, they say more
+
+            @wraps(check)
+            def both(self: Component) -> None:
+                check(self)
+                _require_kinds(self)
+
+            cls.__post_init__ = both  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        _require_kinds(self)
 
     def __str__(self) -> str:
         values = {field.name: getattr(self, field.name) for field in _fields(type(self))}
@@ -73,6 +90,16 @@ def require(condition: bool, component: Component, field: str, expected: str) ->
     """Raise the one sentence in which every component refuses a value."""
     if not condition:
         raise ConfigError(f"{type(component).__name__}: {field} must be {expected}, got {getattr(component, field)!r}.")
+
+
+def _require_kinds(component: Component) -> None:
+    """Raise ConfigError for a field that is to be a truth value or a whole number and is not."""
+    for field in _fields(type(component)):
+        value = getattr(component, field.name)
+        if field.type is bool:
+            require(isinstance(value, bool), component, field.name, "true or false")
+        elif field.type is int:
+            require(isinstance(value, int) and not isinstance(value, bool), component, field.name, "a whole number")
 
 
 def is_number(value: object) -> bool:

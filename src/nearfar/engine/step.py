@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from nearfar.encoders.protocol import Role, TorchEncoder
@@ -70,13 +70,18 @@ def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
 
 
 class Step(nn.Module):
-    """Embeds the texts of a step and applies the objective."""
+    """Embeds the texts of a step and applies the objective.
+
+    Attributes:
+        counted: anchors that had a loss, over all steps so far.
+    """
 
     def __init__(self, encoder: TorchEncoder, objective: Objective, precision: str = "float32") -> None:
         super().__init__()
         self.encoder = encoder
         self.objective = objective
         self.precision = precision
+        self.counted: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64)
 
     def forward(self, step: StepInput) -> Float[Tensor, ""]:
         """The loss of the step, with gradient."""
@@ -85,8 +90,9 @@ class Step(nn.Module):
         anchors = vectors[torch.from_numpy(step.anchors).to(device)]
         candidates = vectors[torch.from_numpy(step.candidates).to(device)]
         here = step.to(device)
-        loss: Tensor = self.objective(anchors, candidates, here.relation, **here.inputs)
-        return loss
+        outcome = self.objective.outcome(anchors, candidates, here.relation, **here.inputs)
+        self.counted = self.counted.to(device) + outcome.kept.sum()
+        return outcome.loss
 
 
 def _shifted(local: tuple[Hashable, list[int]], offsets: Mapping[Hashable, int]) -> Int64[np.ndarray, " text"]:

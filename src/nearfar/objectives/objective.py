@@ -140,6 +140,9 @@ class Objective(nn.Module):
                 f"so there is nothing to learn. Got {shapes_of(given)}."
             )
         self.prepare(anchors.shape[1])
+        if not len(anchors) or not len(candidates):  # nothing to compare, and nothing to remember
+            nothing = 0 * (problem.anchors.sum(dim=1) + problem.candidates.sum())
+            return Outcome(nothing, nothing > 0)
         # Logits are computed in at least float32, also inside autocast.
         with torch.autocast(anchors.device.type, enabled=False):
             outcome = self.form.outcome(problem, Memory(dict(self.memory.items())))

@@ -84,7 +84,9 @@ class Entry(Generic[Settings]):
             ConfigError: for a value that is out of range or of the wrong kind.
         """
         if args:
-            raise ConfigError(f"{self.name}: give every value by name, such as {Named(name=self.name)}; got {args[0]!r}.")
+            raise ConfigError(
+                f"{self.name}: give every value by name, such as {Named(name=self.name)}; got {args[0]!r}."
+            )
         return Objective(Named(name=self.name, settings=tuple(settings.items())))
 
     @property

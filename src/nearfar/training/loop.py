@@ -97,7 +97,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         )
         self.remove_callback(PrinterCallback)
         self._pairs, self._dev, self._config, self._sink = pairs, dev, config, sink
-        self._encoder = step.encoder
+        self._step, self._encoder = step, step.encoder
         self._last_loss = (0, torch.zeros(()))
         self.control: TrainerControl
 
@@ -165,9 +165,20 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
             "train anew in another --out."
         )
 
+    def _check_something_counted(self) -> None:
+        """Stop when no anchor had a loss up to the first dev search: the rest of the run would be in vain too."""
+        if self.state.global_step == 0 or int(self._step.counted) > 0:
+            return
+        raise DataError(
+            f"The objective {self._step.objective} found nothing to learn from in {self.state.global_step} steps: no "
+            "anchor had a loss. It compares what these pairs do not have, such as different grades, judged or hard "
+            "negatives. Bring such data, or choose another objective: nearfar explain --list."
+        )
+
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """The dev search; its score is what early stopping and the choice of the best checkpoint look at."""
         self._check_loss()
+        self._check_something_counted()
         score = self._dev(self._encoder)
         self._sink.emit(Metrics(step=self.state.global_step, group="dev", values={self._dev.measure: score}))
         metrics = {f"eval_{self._dev.measure}": score}

@@ -31,6 +31,15 @@ def test_candidates_of_nobody_are_classes_of_their_own():
     assert not made.positive.any()
 
 
+def test_a_prototype_of_something_that_is_no_negative_is_none():
+    known = relation([[1, None, None], [None, 1, None], [None, None, None]], ignored=[(0, 2), (2, 1)])
+    problem = make_problem("test", torch.eye(3), torch.eye(3), known, labels=torch.tensor([0, 1, 2]))
+    made = Prototypes().apply(problem, Memory({}))
+    assert made.candidates.tolist() == torch.eye(3).tolist()
+    assert made.valid.tolist() == [[True, True, False], [True, True, True], [True, False, True]]
+    assert made.positive.tolist() == [[True, False, False], [False, True, False], [False, False, False]]
+
+
 def test_negatives_of_the_same_side_and_positives_of_the_other():
     anchors, candidates = torch.eye(3)[:2], torch.eye(3)
     leaf = candidates.clone().requires_grad_()

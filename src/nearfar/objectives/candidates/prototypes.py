@@ -18,22 +18,22 @@ class Prototypes(Candidates):
     """The columns are the means of the candidates of each class. They carry gradient.
 
     A candidate is of the class of the anchor that it belongs to; one that belongs to no anchor is a class of its own.
-    A row belongs to the prototype of its class, if there is one; every other prototype is a negative.
+    A row belongs to the prototype of its class, if there is one. Another prototype is a negative of it only if all that
+    it is made of are: with what is ignored for the row, or belongs to it, it would be a false negative.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with prototypes as its columns."""
-        place, positive = classes_of(problem)
+        place, positive, valid = classes_of(problem)
         means = class_means(problem.candidates, place, positive.shape[1])
-        everything = torch.ones_like(positive)
         return replace(
             problem,
             candidates=means,
             positive=positive,
-            valid=everything,
-            judged=everything,
+            valid=valid,
+            judged=valid,
             grades=positive.to(means.dtype),
             origins=torch.full((len(means),), int(Origin.CLASS), device=positive.device),
             own=torch.zeros_like(positive),
@@ -43,15 +43,23 @@ class Prototypes(Candidates):
         )
 
 
-def classes_of(problem: Problem) -> tuple[Int[Tensor, " column"], Bool[Tensor, "row class"]]:
-    """The class of each candidate, and which class each row belongs to, if any."""
+def classes_of(
+    problem: Problem,
+) -> tuple[Int[Tensor, " column"], Bool[Tensor, "row class"], Bool[Tensor, "row class"]]:
+    """The class of each candidate, which class each row belongs to, if any, and which classes it may be compared with.
+
+    These are its own and those of which all candidates are negatives of the row.
+    """
     assert problem.labels is not None
     names, labels = torch.unique(problem.labels, return_inverse=True)
     owned = problem.positive.any(dim=0)
     first = labels[problem.positive.to(torch.uint8).argmax(dim=0)]
     alone = len(names) + torch.arange(len(owned), device=owned.device)
     found, place = torch.unique(torch.where(owned, first, alone), return_inverse=True)
-    return place, labels[:, None] == found[None, :]
+    own = labels[:, None] == found[None, :]
+    members = place[:, None] == torch.arange(len(found), device=place.device)
+    others = (~problem.negative).float() @ members.float()
+    return place, own, own | (others == 0)
 
 
 def class_means(

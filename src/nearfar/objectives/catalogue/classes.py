@@ -179,7 +179,7 @@ def LDR(
     Args:
         temperature: divides the brackets and multiplies the log; above 0. The paper's lambda.
         margin: by how much the own class should be ahead, before the temperature; at least 0. The paper's c.
-        normalise: scores are made positive and divided by their mean in the row first.
+        normalise: scores are made positive and divided by their mean in the row first, as the authors' code does.
         similarity: ``dot`` takes the scores of a linear classifier, ``cosine`` normalises both sides.
         classes: number of classes to train weights for, with ``labels``; none when the candidates are the classes.
     """
@@ -218,7 +218,7 @@ def ALDR(
         initial_temperature: of an example that was never seen; above 0. Temperatures stay at or below it.
         margin: by how much the own class should be ahead; at least 0.
         alpha: temperatures stay above ``1 - 1 / alpha`` of the initial one; above 1.
-        normalise: scores are divided by their mean absolute value in the row first.
+        normalise: scores are divided by their mean absolute value in the row first, as the authors' code does.
         similarity: ``dot`` takes the scores of a linear classifier, ``cosine`` normalises both sides.
         classes: number of classes to train weights for, with ``labels``; none when the candidates are the classes.
     """
@@ -238,6 +238,7 @@ def ALDR(
     equation=r"\ell_i = \frac{1}{|P_i|} \sum_{p \in P_i} \frac{u_{ip}^{1 - r} - 1}{1 - r}, \quad"
     r" u_{ip} = \sum_{j \in V_i} e^{z_{ij} - z_{ip}}",
     family="softmax row",
+    verified=False,
 )
 def CompSum(
     *,
@@ -249,7 +250,8 @@ def CompSum(
     """A family of cross-entropies by how much a label that looks wrong counts.
 
     Below 1 the loss grows exponentially with the margin and overflows for large logits; at 2 it is bounded by 1 and has
-    hardly any gradient where the label is given a low probability. The adversarial variant of the paper is left out.
+    hardly any gradient where the label is given a low probability. A reconstruction from memory, checked by the known
+    members of the family; the adversarial variant of the paper is left out.
 
     Args:
         exponent: 0 is ``1/p - 1``, 1 the cross-entropy, between 1 and 2 generalised cross-entropy, 2 is ``1 - p``.

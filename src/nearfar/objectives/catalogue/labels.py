@@ -48,7 +48,7 @@ def MultiFocal(
     Args:
         gamma_positive: focal power of positives; at least 0.
         gamma_negative: focal power of negatives; at least 0.
-        weight_in_exponent: the weight of the class is added to the power of its negatives.
+        weight_in_exponent: the weight of the class, 1 without ``counts``, is added to the power of its negatives.
         clip: taken off the probability of a negative first; from 0 to below 1.
         counts: how many examples each class has; none when all classes weigh the same.
         root: how gently rarity counts; at least 1. 3 in the prior-focal variant.
@@ -220,7 +220,7 @@ def Dice(
     Args:
         form: ``self_adjusting`` (DSC), ``squared`` or ``tversky``.
         alpha: of ``self_adjusting``: how much less sure pairs count; at least 0.
-        smoothing: added above and below; above 0. Over the ``batch`` the authors use 1e-4.
+        smoothing: added above and below; above 0. The authors' code has 1e-4.
         false_positive_weight: of ``tversky``; at least 0.
         false_negative_weight: of ``tversky``; at least 0.
         level: ``pairs`` is a mean over pairs and rows, ``batch`` one overlap of all pairs.

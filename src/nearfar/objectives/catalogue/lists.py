@@ -38,7 +38,7 @@ Product = Literal["cosine", "dot"]
 
 @entry(
     paper="Listwise Approach to Learning to Rank (ICML 2008); PLD: A Choice-Theoretic List-Wise Knowledge Distillation"
-    " (2506.12542); Preference Ranking Optimization (2306.17492)",
+    " (2506.12542); Preference Ranking Optimization",
     arxiv="2506.12542",
     equation=r"\ell_i = \sum_k w_k \Big( -z_{ik} + \log \Big( e^{z_{ik}}"
     r" + \sum_{y_{ij} < y_{ik}} e^{z_{ij}} \Big) \Big)",
@@ -172,8 +172,9 @@ def ListKL(
 ) -> Form:
     """The softmax of a row like that of a teacher, over the candidates that were judged.
 
-    A row needs two judged candidates, and no positive. It is not multiplied by the square of the temperature. Teachers
-    whose scores are close to one another want a teacher temperature far below 1.
+    A row needs two judged candidates, and no positive. A pair without a score is given as a value that is not finite,
+    and left out. The loss is not multiplied by the square of the temperature. Teachers whose scores are close to one
+    another want a teacher temperature far below 1.
 
     Args:
         temperature: divides the similarities; above 0.

@@ -82,7 +82,8 @@ def ProtoTriplet(*, margin: float = 0.5) -> Form:
     """Each row nearer to the mean of its class than to any other mean, by a margin.
 
     The classes of the candidates are those of the anchors that they belong to, by ``labels``. Distances are Euclidean,
-    of the vectors as they are. A row whose class has no candidates, or is the only one, is left out.
+    of the vectors as they are. A row whose class has no candidates, or is the only one, is left out. A mean with a
+    candidate in it that is ignored for a row, or belongs to it, is none of its wrong ones.
 
     Args:
         margin: how much farther the nearest wrong mean should be.

@@ -173,7 +173,7 @@ def MultiHead(
     does not suit the width of the embeddings.
 
     Args:
-        heads: how many.
+        heads: how many; at most 64.
         temperature: about where temperatures start, between the bounds.
         minimum: bound of the temperatures; above 0.
         maximum: bound of the temperatures.
@@ -181,8 +181,8 @@ def MultiHead(
         hidden: width of the networks that give temperatures.
         seed: where heads and networks start.
     """
-    if heads < 1:
-        raise ConfigError(f"MultiHead: heads must be a whole number above 0, got {heads}.")
+    if not 0 < heads <= 64:
+        raise ConfigError(f"MultiHead: heads must be a whole number above 0, at most 64, got {heads}.")
     seeds = range(seed, seed + heads)
     by_pair = [
         TemperatureByPair(initial=temperature, minimum=minimum, maximum=maximum, hidden=hidden, seed=each)

@@ -89,7 +89,8 @@ def SogCLR(
     The gradient at an example's first visit, and at a gamma of 1, is that of ``t log mean exp(h / t)`` over the batch;
     the value of the loss is a surrogate's and says little. Gradients do not grow as the temperature falls. The weights
     of a row add up to 1 at its first visit; LibAUC's second version leaves the division by the number of negatives out,
-    so that its learning rates do not carry over.
+    so that its learning rates do not carry over. What is remembered goes by an example's place in the dataset: another
+    order of it needs a new objective.
 
     Args:
         temperature: divides the similarities; above 0.

@@ -60,7 +60,7 @@ def InfoNCE(
     """Softmax cross-entropy of each positive against the negatives of its row.
 
     Other positives of the same anchor are never in a denominator. A row without positives is left out of the mean; a
-    row without negatives has loss 0 (log 2 for ``gte``).
+    positive without any negative has loss 0 (log 2 for ``gte``).
 
     Args:
         temperature: divides the similarities; above 0.
@@ -202,8 +202,9 @@ def DecoupledSoftmax(*, temperature: float = 0.05, similarity: Literal["cosine",
 def DCLW(*, temperature: float = 0.1, sigma: float = 0.5) -> Form:
     """DCL with a stronger pull on positives that are far from their anchor.
 
-    The weights have mean 1 over the batch and carry no gradient. With several positives the mean is taken over the
-    rows' means, which is our generalisation. The loss can fall below 0 without bound.
+    The weights have mean 1 over the batch and carry no gradient; that of a positive which is nearer than most by far is
+    below 0. With several positives the mean is taken over the rows' means, which is our generalisation. The loss can
+    fall below 0 without bound.
 
     Args:
         temperature: divides the similarities; above 0.

@@ -70,11 +70,12 @@ def Uniformity(*, decay: float = 2.0) -> Form:
 
 
 @entry(
-    paper="It Is Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
+    paper="It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
     arxiv="2405.18570",
     equation=r"L_{CLIP} + \tfrac12 \sum_{v} \log \frac1N \sum_{j,k} e^{-t \lVert v_j - v_k \rVert^2}"
     r" + \frac1N \sum_j \lVert x_j - c_j \rVert^2 + \log \frac1N \sum_{k \neq j} e^{-t \lVert x_j - c_k \rVert^2}",
     family="batch statistic",
+    verified=False,
 )
 def ContrastiveGap(
     *,
@@ -87,8 +88,9 @@ def ContrastiveGap(
 ) -> Form:
     """Symmetric InfoNCE with alignment and uniformity terms that close the gap between the two sides.
 
-    Its uniformity counts each text with itself and divides by the number of pairs, not by its square, so it is not the
-    value of ``Uniformity`` and its gradient is weaker in small batches. Without the last term it is the paper's CUA.
+    A reconstruction from notes on the paper, not from its own text or code. Its uniformity counts each text with itself
+    and divides by the number of pairs, not by its square, so it is not the value of ``Uniformity`` and its gradient is
+    weaker in small batches. Without the last term it is the paper's CUA.
 
     Args:
         temperature: divides the similarities in the InfoNCE term; above 0.

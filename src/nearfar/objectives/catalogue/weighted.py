@@ -128,7 +128,8 @@ def Focal(*, temperature: float = 0.05, gamma: float = 0.5, detach_weights: bool
     """InfoNCE with a weight that falls as the positive is found: what is learned already counts less.
 
     A reconstruction: gamma and whether the weight carries gradient are not certain. Weights are not renormalised, so
-    the size of a step falls as training succeeds.
+    the size of a step falls as training succeeds. What stays hard weighs most, wrongly labelled pairs among it, and
+    everybody's hard negatives are in the denominator: mask false negatives.
 
     Args:
         temperature: divides the similarities; above 0.
@@ -273,7 +274,7 @@ def ColloSSL(*, temperature: float = 0.05) -> Form:
     """InfoNCE with given weights on all pairs, and the positives of an anchor added up inside the log.
 
     ``teacher`` holds the weights, such as one over the discrepancy of the two sources that a pair comes from. A common
-    factor of a row's weights changes nothing; a weight of 0 leaves a pair out.
+    factor of a row's weights changes nothing; a weight of 0, or one that is not a number, leaves a pair out.
 
     Args:
         temperature: divides the similarities; above 0.

@@ -184,8 +184,6 @@ class ScoreCorrelation(Criterion):
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """One number for the batch: every row with such a pair has it as its loss."""
         used = problem.valid & problem.judged if self.unjudged == "ignored" else problem.valid
-        if not used.numel():
-            return of_the_whole((problem.z * 0).sum(), used.any(dim=1))
         count = used.sum().clamp(min=1)
 
         def deviations(values: Float[Tensor, "row column"]) -> Float[Tensor, "row column"]:

@@ -51,9 +51,9 @@ class LearnedTemperature(Logits):
     def __post_init__(self) -> None:
         _require_temperature(self, "initial")
         _require_temperature(self, "minimum")
-        require(self.minimum <= self.initial, self, "minimum", "at most the initial one")
+        require(self.minimum <= self.initial, self, "minimum", f"at most the initial one, {self.initial}")
         above = self.maximum is None or (is_number(self.maximum) and self.maximum >= self.initial)
-        require(above, self, "maximum", "at least the initial one, or none")
+        require(above, self, "maximum", f"at least the initial one, {self.initial}, or none")
         require(self.bias is None or is_number(self.bias), self, "bias", "a number or none")
 
     def make_memory(self, dim: int) -> nn.Module:

@@ -12,7 +12,9 @@ from nearfar.objectives.problem import Problem
 
 @dataclass(frozen=True, kw_only=True)
 class GivenWeights(Weight):
-    """Each pair counts as often as the teacher's number says, without gradient; one of 0 or below is left out.
+    """Each pair counts as often as the teacher's number says, without gradient.
+
+    A pair whose number is 0 or below, or none at all, is left out.
 
     The weights of negatives act everywhere; those of positives where positives are added up inside the log.
     """
