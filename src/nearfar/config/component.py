@@ -94,7 +94,7 @@ def require(condition: bool, component: Component, field: str, expected: str) ->
 
 def _require_kinds(component: Component) -> None:
     """Raise ConfigError for a field that is to be a truth value or a whole number and is not."""
-    for field in _fields(type(component)):
+    for field in fields(component):  # type: ignore[arg-type]  # every subclass is a dataclass
         value = getattr(component, field.name)
         if field.type is bool:
             require(isinstance(value, bool), component, field.name, "true or false")

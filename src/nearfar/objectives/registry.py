@@ -21,10 +21,10 @@ from typing import Any, Generic, Literal, ParamSpec, Union, get_args, get_origin
 
 from nearfar.config.component import Component, is_number, parse_component, print_call
 from nearfar.errors import ConfigError, did_you_mean
-from nearfar.objectives.form import Composition, Form, Sum, Transposed, parts
+from nearfar.objectives.form import Composition, Form, Sum, Transposed
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.objective import Objective
-from nearfar.objectives.part import Outcome, Part, Scope
+from nearfar.objectives.part import Outcome, Scope
 from nearfar.objectives.problem import Problem
 
 Settings = ParamSpec("Settings")
@@ -274,8 +274,3 @@ def _word(kind: Any) -> str:
     return {float: "a number", int: "a whole number", bool: "true or false", NoneType: "none"}.get(
         kind, f"a {kind.__name__.lower()}"
     )
-
-
-def size(form: Form) -> int:
-    """How many parts a form is made of."""
-    return sum(1 for _, part in parts(form) if isinstance(part, Part))
