@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SUITES := oracles conformance equivalence resume end_to_end docs
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
@@ -19,7 +20,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(SUITES:%=--ignore=tests/%)
 
 lint: $(READY)
 	$(BIN)/ruff check .

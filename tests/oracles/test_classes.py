@@ -115,7 +115,7 @@ def test_a_straight_through_margin_is_a_constant_for_the_gradient(case):
     case=cases(),
     base=st.sampled_from(["normface", "cosface", "arcface"]),
     temperature=st.sampled_from([0.05, 0.5]),
-    whisker=st.sampled_from([None, 0.0, 0.5, 1.5]),
+    whisker=st.sampled_from([None, 0.0, 0.4, 1.5]),  # at 0.5 a pool of two lies on its own bounds
 )
 def test_unpg_follows_its_equation(case, base, temperature, whisker):
     case, chosen = over_classes(case), {"base": base, "temperature": temperature, "whisker": whisker, "margin": 0.4}

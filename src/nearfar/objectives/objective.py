@@ -30,6 +30,10 @@ class Objective(nn.Module):
 
     Args:
         form: what to compute.
+
+    Attributes:
+        needs: the keyword inputs that the objective cannot do without.
+        label: the name in front of the brackets of the text form.
     """
 
     width: Int[Tensor, ""]
@@ -37,17 +41,15 @@ class Objective(nn.Module):
     def __init__(self, form: Form) -> None:
         super().__init__()
         self.form = form
+        # Read off the parts once: a call should cost what its tensors cost.
+        self.needs, self.label = form.needs, str(form).partition("(")[0]
+        self._sized = any(part.sized for _, part in parts(form))
         self.memory = nn.ModuleDict()
         for path, part in parts(form):
             if not part.sized and (module := part.make_memory(0)) is not None:
                 self.memory[path] = module
         if self._sized:
             self.register_buffer(_WIDTH, torch.zeros((), dtype=torch.int64))
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The keyword inputs that the objective cannot do without."""
-        return self.form.needs
 
     @property
     def scope(self) -> Scope:
@@ -70,10 +72,9 @@ class Objective(nn.Module):
             the objective itself.
         """
         if self._sized and not int(self.width):
-            like = next(iter(self.memory.state_dict().values()), torch.zeros(()))
             for path, part in parts(self.form):
                 if part.sized and (module := part.make_memory(dim)) is not None:
-                    self.memory[path] = module.to(like.device).train(self.training)
+                    self.memory[path] = module.to(self.width.device).train(self.training)
             self.width.fill_(dim)
         for module in self.memory.values():
             if isinstance(module, Table):
@@ -150,15 +151,6 @@ class Objective(nn.Module):
         sound = anchors.detach().isfinite().all() & candidates.detach().isfinite().all()
         losses = torch.where(sound, outcome.losses, float("nan"))
         return replace(outcome, losses=losses, kept=outcome.kept | ~sound)
-
-    @property
-    def label(self) -> str:
-        """The name in front of the brackets of the text form."""
-        return str(self.form).partition("(")[0]
-
-    @property
-    def _sized(self) -> bool:
-        return any(part.sized for _, part in parts(self.form))
 
     def _check(self, given: Mapping[str, object]) -> None:
         """Raise ShapeError for an input that is missing or unknown, or for vectors of another width than before."""
