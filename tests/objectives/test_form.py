@@ -1,5 +1,6 @@
 """Compositions, sums and transposed objectives."""
 
+import re
 from copy import deepcopy
 
 import pytest
@@ -130,3 +131,52 @@ def test_every_part_has_a_path():
     paths = [path for path, _ in parts(total)]
     assert "terms_0_logits_0" in paths
     assert len(paths) == len(set(paths))
+
+
+@pytest.mark.usefixtures("without_annotation_checks")
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (
+            "criterion=Opposite, logits=Temperature",
+            "Composition: logits must be left out, since Opposite looks at vectors",
+        ),
+        (
+            "criterion=Softmax(blocks=[row, anchors]), similarity=euclidean",
+            "Composition: similarity must be cosine or dot",
+        ),
+        ("criterion=Softmax(blocks=[row, candidates]), logits=TemperatureByPair", "need one temperature for all pairs"),
+        (
+            "criterion=Softmax, similarity=euclidean, logits=StudentKernel",
+            "there are 2 rows and 3 columns. Take candid",
+        ),
+        ("criterion=Pointwise(targets=grades), weights=KernelTargets", "there are 2 rows and 3 columns. Take candid"),
+        (
+            "criterion=Softmax, candidates=BothSides, weights=GivenWeights",
+            "GivenWeights needs teacher, which BothSides has",
+        ),
+        ("criterion=Margins, candidates=TrainedClasses", "Margins needs teacher, which TrainedClasses has not for its"),
+        ("criterion=RunningMean, logits=TemperatureByPair", "RunningMean: it needs one temperature for each row"),
+        ("criterion=Softmax, candidates=TrainedClasses(classes=1), synthesis=MixAroundLabels", "2 rows and 1 columns."),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(parts, message):
+    inputs = {"teacher": torch.ones(2, 3), "guide_anchors": torch.eye(2, 4), "guide_candidates": torch.eye(3, 4)}
+    inputs |= {"labels": torch.zeros(2, dtype=torch.int64), "index": torch.arange(2)}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse(f"Composition({parts})")(torch.eye(2, 4), torch.eye(3, 4), torch.eye(2, 3), **inputs)
+
+
+def test_masks_and_weights_see_similarities_where_the_criterion_does_not():
+    sides = torch.eye(2, 4), torch.eye(3, 4)
+    masked = parse("Composition(criterion=SquaredNorm, masks=NearlyReached(margin=2.0, copy_from=none))")
+    assert masked(*sides, torch.eye(2, 3)).item() == pytest.approx(1)
+
+
+def test_an_objective_of_the_other_side_needs_the_guide_of_the_other_side():
+    turned = parse("Transposed(of=CLIPN)")
+    assert turned.needs == {"guide_anchors"}
+    assert parse("Sum(terms=[CLIPN, Transposed(of=CLIPN)])").needs == {"guide_anchors", "guide_candidates"}
+    anchors, candidates, no = vectors((3, 3, 3))
+    found = turned(candidates, anchors, diagonal(3), guide_anchors=no)
+    torch.testing.assert_close(found, parse("CLIPN")(anchors, candidates, diagonal(3), guide_candidates=no))

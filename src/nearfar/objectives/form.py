@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from nearfar.config.component import Component, require
+from nearfar.errors import ConfigError
 from nearfar.objectives.candidates.sides import OtherSide
 from nearfar.objectives.masks import same_side
 from nearfar.objectives.memory import Memory
@@ -28,7 +29,7 @@ class Form(Component):
     @property
     def needs(self) -> frozenset[str]:
         """The keyword inputs that the form cannot do without."""
-        return frozenset().union(*(part.needs for _, part in parts(self)))
+        return _needs(tuple(getattr(self, field.name) for field in fields(self)))  # type: ignore[arg-type]
 
     @property
     def scope(self) -> Scope:
@@ -79,6 +80,12 @@ class Composition(Form):
                 object.__setattr__(self, field, value)
             fits = isinstance(value, tuple) and all(isinstance(each, kind) for each in value)
             require(fits, self, field, f"a list of parts of the kind {kind.__name__}")
+        seen = self.criterion.reads == "scores" or not self.logits
+        require(seen, self, "logits", f"left out, since {type(self.criterion).__name__} looks at vectors alone")
+        products = self.similarity in ("cosine", "dot") or not self.criterion.blocks_beside
+        require(
+            products, self, "similarity", "cosine or dot where anchors or candidates are contrasted among themselves"
+        )
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem."""
@@ -86,7 +93,8 @@ class Composition(Form):
             sides = (normalize(vectors, dim=1) for vectors in (problem.anchors, problem.candidates))
             problem = replace(problem, **dict(zip(("anchors", "candidates"), sides, strict=True)))
         seen = self._run(problem, memory, "candidates", "synthesis")
-        if self.criterion.reads == "scores":
+        self._check_what_is_left(problem, seen)
+        if self.criterion.reads == "scores" or self.masks or self.weights:
             scores = similarities(seen.anchors, seen.candidates, self.similarity)
             one = torch.ones((), dtype=scores.dtype, device=scores.device)
             seen = replace(seen, similarity=scores, logits=scores, temperature=one)
@@ -107,6 +115,19 @@ class Composition(Form):
         if len(outcome.losses) != len(problem.anchors):
             outcome = fold(outcome, problem.positive)
         return replace(outcome, problems=(seen,))
+
+    def _check_what_is_left(self, given: Problem, seen: Problem) -> None:
+        """Raise ConfigError where a part needs an input that the candidates cannot take along."""
+        for name in ("teacher", "guide_anchors", "guide_candidates"):
+            if getattr(given, name) is None or getattr(seen, name) is not None:
+                continue
+            for path, part in parts(self):
+                if name in part.needs and not path.startswith("candidates"):
+                    one, other = type(part).__name__, type(self.candidates).__name__
+                    raise ConfigError(
+                        f"{one} needs {name}, which {other} has not for its rows and columns. Take other candidates, "
+                        f"such as OtherSide(), or leave {one} out."
+                    )
 
     def _run(self, problem: Problem, memory: Memory, *kinds: str) -> Problem:
         for kind in kinds:
@@ -182,6 +203,12 @@ class Transposed(Form):
         object.__setattr__(self, "of", _form(self.of))
         require(isinstance(self.of, Form), self, "of", "an objective")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The keyword inputs that the form cannot do without: guides of the other side than its objective asks for."""
+        other = {"guide_anchors": "guide_candidates", "guide_candidates": "guide_anchors"}
+        return frozenset(other.get(name, name) for name in _form(self.of).needs)
+
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem; each candidate's loss is shared out among its anchors."""
         turned = _form(self.of).outcome(problem.transpose(), memory.at("of"))
@@ -236,6 +263,14 @@ def parts(form: object, path: str = "") -> Iterator[tuple[str, Part]]:
                 yield from parts(each, f"{prefix}_{place}")
         else:
             yield from parts(value, prefix)
+
+
+def _needs(value: object) -> frozenset[str]:
+    """What a form, a part, or any number of them cannot do without."""
+    if isinstance(value, tuple):
+        return frozenset().union(*map(_needs, value))
+    form = _form(value)
+    return form.needs if isinstance(form, Form) else frozenset().union(*(part.needs for _, part in parts(value)))
 
 
 def _form(given: Any) -> Any:

@@ -174,6 +174,11 @@ class Named(Form):
             said = str(error).partition(": ")[2]
             raise ConfigError(f"{self.name}: {_in_settings(said, complete, given)}") from error
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The keyword inputs that the form cannot do without."""
+        return self.form.needs
+
     @cached_property
     def form(self) -> Form:
         """The composition that the name stands for."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nearfar.errors import ConfigError
+from nearfar.objectives import parse
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.weights.given import GivenWeights
 from nearfar.objectives.weights.positives import HarderPositives
@@ -44,3 +45,15 @@ def test_rows_that_do_not_count_take_no_part_in_the_mean():
 def test_what_is_refused():
     with pytest.raises(ConfigError, match="HarderPositives: sigma must be a number above 0, got 0"):
         HarderPositives(sigma=0)
+
+
+@pytest.mark.parametrize("missing", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(("text", "nothing"), [("ColloSSL", 0.0), ("CWCL(weights_from=teacher)", -1.0)])
+def test_a_number_that_is_not_finite_is_none(text, nothing, missing):
+    vectors, weights = torch.eye(2, 4), torch.tensor([[1.0, 0.5, 0.5], [0.5, 1.0, 0.5]])
+    losses = []
+    for value in (missing, nothing):
+        weights[0, 1] = value
+        losses.append(parse(text)(vectors, torch.eye(3, 4), diagonal(2, 3), teacher=weights))
+    assert torch.isfinite(losses[0])
+    torch.testing.assert_close(*losses)

@@ -274,7 +274,7 @@ def ColloSSL(*, temperature: float = 0.05) -> Form:
     """InfoNCE with given weights on all pairs, and the positives of an anchor added up inside the log.
 
     ``teacher`` holds the weights, such as one over the discrepancy of the two sources that a pair comes from. A common
-    factor of a row's weights changes nothing; a weight of 0, or one that is not a number, leaves a pair out.
+    factor of a row's weights changes nothing; a weight of 0, or one that is not finite, leaves a pair out.
 
     Args:
         temperature: divides the similarities; above 0.

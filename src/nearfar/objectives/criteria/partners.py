@@ -23,7 +23,7 @@ class Partners(Target):
     Attributes:
         temperature: weights are raised to the power of one over it; above 0.
         of_vectors: ``anchors`` compares the anchors' own vectors, ``guide`` those of another encoder; ``teacher`` takes
-            the cosines as they are given.
+            the cosines as they are given, and a pair whose cosine is not finite has no share.
     """
 
     of_vectors: Literal["anchors", "guide", "teacher"] = "anchors"
@@ -49,7 +49,7 @@ class Partners(Target):
     def _cosines(self, problem: Problem) -> Float[Tensor, "row column"]:
         if self.of_vectors == "teacher":
             assert problem.teacher is not None
-            return problem.teacher
+            return torch.where(torch.isfinite(problem.teacher), problem.teacher, -1.0)
         vectors = problem.anchors if self.of_vectors == "anchors" else problem.guide_anchors
         assert vectors is not None
         vectors = normalize(vectors.detach(), dim=1).to(problem.z.dtype)

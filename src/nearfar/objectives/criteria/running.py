@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nearfar.config.component import Component, is_number, require
+from nearfar.errors import ConfigError
 from nearfar.objectives.criteria.rows import of_rows
 from nearfar.objectives.memory import Memory, Table, mean_of_each
 from nearfar.objectives.pair_table import PairTable
@@ -198,4 +199,9 @@ def _log_count(mask: Bool[Tensor, "row column"], like: Float[Tensor, "..."]) -> 
 def _temperature(problem: Problem) -> Float[Tensor, "row 1"]:
     """The temperature of each row."""
     assert problem.temperature is not None
+    if problem.temperature.ndim == 2 and problem.temperature.shape[1] > 1:
+        raise ConfigError(
+            "RunningMean: it needs one temperature for each row, and there is one for each pair here. Take Temperature "
+            "or TemperatureByRow."
+        )
     return problem.temperature.detach().expand(len(problem.z), 1)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from nearfar.config.component import Component, is_number, require
+from nearfar.errors import ConfigError
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
 from nearfar.objectives.problem import Problem
@@ -272,6 +273,11 @@ def _beside(
     """The mass of the other texts of one side."""
     assert usable is not None
     assert problem.temperature is not None
+    if problem.temperature.numel() != 1:
+        raise ConfigError(
+            "Softmax: the blocks anchors and candidates need one temperature for all pairs, and there is one for each "
+            "row or pair here. Leave out these blocks, or take Temperature or LearnedTemperature."
+        )
     return masked_logsumexp(vectors @ vectors.T / problem.temperature, usable)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.config.component import is_number, require
+from nearfar.errors import ConfigError
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Logits
 from nearfar.objectives.problem import Problem
@@ -46,6 +47,15 @@ def student(squared: Float[Tensor, "..."], freedom: float, sigma: float) -> Floa
     return 2 * 3.14 * height**2 * torch.exp(-(freedom + 1) * torch.log1p(squared / (sigma * freedom)))
 
 
-def union(near: Float[Tensor, "row row"]) -> Float[Tensor, "row row"]:
-    """The fuzzy union of memberships with their transpose: near in either direction."""
+def union(near: Float[Tensor, "row column"]) -> Float[Tensor, "row column"]:
+    """The fuzzy union of memberships with their transpose: near in either direction.
+
+    Raises:
+        ConfigError: when rows and columns are not the same texts.
+    """
+    if near.shape[0] != near.shape[1]:
+        raise ConfigError(
+            f"StudentKernel and KernelTargets compare texts among themselves, but there are {near.shape[0]} rows and "
+            f"{near.shape[1]} columns. Take candidates=BothSides()."
+        )
     return near + near.T - near * near.T

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nearfar.config.component import is_number, require
+from nearfar.errors import ConfigError
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Synthesis
 from nearfar.objectives.problem import Problem
@@ -123,4 +124,9 @@ class MixAroundLabels(Synthesis):
 def label_gaps(problem: Problem) -> Float[Tensor, "row row"]:
     """The label of each column less that of the row, for the columns that are rows too."""
     assert problem.labels is not None
+    if problem.valid.shape[1] < len(problem.labels):
+        raise ConfigError(
+            f"Mixtures between labels are of texts among themselves, but there are {len(problem.labels)} rows and "
+            f"{problem.valid.shape[1]} columns. Take candidates=LabelledSides()."
+        )
     return (problem.labels[None, :] - problem.labels[:, None]).to(problem.anchors.dtype)

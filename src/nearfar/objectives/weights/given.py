@@ -14,7 +14,7 @@ from nearfar.objectives.problem import Problem
 class GivenWeights(Weight):
     """Each pair counts as often as the teacher's number says, without gradient.
 
-    A pair whose number is 0 or below, or none at all, is left out.
+    A pair whose number is 0 or below, or not finite, is left out.
 
     The weights of negatives act everywhere; those of positives where positives are added up inside the log.
     """
@@ -26,7 +26,7 @@ class GivenWeights(Weight):
         """The problem with the log of the weights as a bias."""
         assert problem.teacher is not None
         weights = problem.teacher.detach().to(problem.z.dtype)
-        some = weights > 0
+        some = (weights > 0) & torch.isfinite(weights)
         bias = torch.where(some, weights, 1.0).log()
         return replace(
             problem,

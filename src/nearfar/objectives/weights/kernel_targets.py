@@ -36,6 +36,8 @@ class KernelTargets(Weight):
         """The problem with graded targets."""
         guide = problem.guide_anchors
         assert guide is not None
+        if problem.positive.shape != (len(guide), len(guide)):
+            union(problem.grades)  # says what is wrong
         squares = guide.square().sum(dim=1)
         squared = (squares[:, None] + squares[None, :] - 2 * guide @ guide.T).clamp(min=0)
         itself = torch.eye(len(squared), dtype=torch.bool, device=squared.device)
