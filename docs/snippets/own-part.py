@@ -24,5 +24,5 @@ objective = Objective(Composition(criterion=Softmax(), masks=(NotTooNear(),), lo
 print(objective, objective(torch.randn(4, 16), torch.randn(4, 16), torch.eye(4)))
 
 curve = curves(objective)
-pushed = dict(zip(curve.similarity, curve.negative, strict=True))
+pushed = dict(zip((round(cosine, 2) for cosine in curve.similarity), curve.negative, strict=True))
 print(f"a negative is pushed with {pushed[0.75]:.1f} at 0.75 and {pushed[0.85]:.1f} at 0.85")

@@ -53,6 +53,12 @@ def test_what_is_refused(change, message):
         InfoNCE()(**given)
 
 
+def test_a_guide_that_is_no_number_is_not_hidden():
+    anchors, candidates = vectors((3, 4))
+    guides = {"guide_anchors": torch.full((3, 2), math.nan), "guide_candidates": torch.ones(4, 2)}
+    assert parse("GIST")(anchors, candidates, torch.eye(3, 4), **guides).isnan()
+
+
 def test_equal_texts_are_never_negatives_of_one_another():
     anchors, candidates = vectors((2, 3))
     ids = {"anchor_ids": torch.tensor([1, 2]), "candidate_ids": torch.tensor([3, 4, 3])}

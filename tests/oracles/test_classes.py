@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, normalize
 
-from nearfar.objectives.catalogue.classes import ALDR, LDR, PFID, UNPG, ArcFace, CompSum, CosFace, NormFace, ZLoss
-from nearfar.objectives.catalogue.softmax import InfoNCE
 from nearfar.objectives.memory import Table
+from nearfar.objectives.named.classes import ALDR, LDR, PFID, UNPG, ArcFace, CompSum, CosFace, NormFace, ZLoss
+from nearfar.objectives.named.softmax import InfoNCE
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows, normalised
 from tests.oracles.libraries import quiet

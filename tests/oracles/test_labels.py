@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import softplus
 
-from nearfar.objectives.catalogue.labels import AnyLoss, Dice, EnsLoss, LabelCorrelation, MultiFocal, PositiveUnlabelled
 from nearfar.objectives.criteria.counts import SoftCounts
 from nearfar.objectives.criteria.unlabelled import MixedTargets
 from nearfar.objectives.form import Composition
 from nearfar.objectives.memory import Draws
+from nearfar.objectives.named.labels import AnyLoss, Dice, EnsLoss, LabelCorrelation, MultiFocal, PositiveUnlabelled
 from nearfar.objectives.objective import Objective
 from nearfar.objectives.synthesis.draws import beta
 from tests.objectives.relations import diagonal, relation

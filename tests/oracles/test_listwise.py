@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy, kl_div, normalize, softplus
 
-from nearfar.objectives.catalogue.lists import (
+from nearfar.objectives.criteria.sorting import keeps_of, mass_of
+from nearfar.objectives.named.lists import (
     LGANNA,
     ApproxNDCG,
     FastAP,
@@ -23,9 +24,8 @@ from nearfar.objectives.catalogue.lists import (
     SmoothAP,
     UniMEV2,
 )
-from nearfar.objectives.catalogue.pairs import LambdaLoss
-from nearfar.objectives.catalogue.softmax import DecoupledSoftmax, InfoNCE
-from nearfar.objectives.criteria.sorting import keeps_of, mass_of
+from nearfar.objectives.named.pairs import LambdaLoss
+from nearfar.objectives.named.softmax import DecoupledSoftmax, InfoNCE
 from nearfar.objectives.registry import parse
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows, mean_of

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize, softplus
 
-from nearfar.objectives.catalogue.pairs import (
+from nearfar.objectives.named.pairs import (
     ICNN,
     AnglE,
     CoSENT,
@@ -20,7 +20,7 @@ from nearfar.objectives.catalogue.pairs import (
     RankNet,
     Triplet,
 )
-from nearfar.objectives.catalogue.softmax import InfoNCE
+from nearfar.objectives.named.softmax import InfoNCE
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows
 from tests.oracles.libraries import quietly

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from nearfar.objectives.catalogue.pointwise import CLIPN, SFT, NoisyLabel, SelfAdversarial, SigLIP, SoftContrast
 from nearfar.objectives.criteria.noisy import FlipLogits
 from nearfar.objectives.form import Composition
 from nearfar.objectives.logits.against import AgainstGuide
 from nearfar.objectives.logits.kernel import student
 from nearfar.objectives.logits.temperature import LearnedScale, Temperature
+from nearfar.objectives.named.pointwise import CLIPN, SFT, NoisyLabel, SelfAdversarial, SigLIP, SoftContrast
 from nearfar.objectives.objective import Objective
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import Case, cases, check_gradients, check_loss, check_rows

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.autograd.gradcheck import GradcheckError
 from torch.nn.functional import normalize, softplus
 
-from nearfar.objectives.catalogue.two_sided import MLCD, Circle, MultiSimilarity, PamC
+from nearfar.objectives.named.two_sided import MLCD, Circle, MultiSimilarity, PamC
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import cases, check_gradients, check_loss, check_rows, mean_of
 from tests.oracles.libraries import quiet

@@ -3,9 +3,9 @@
 ``parse`` makes an objective from its text, ``catalogue`` lists the named ones, and each name is importable from here.
 """
 
-from nearfar.objectives.catalogue import *
-from nearfar.objectives.catalogue import __all__ as _named
 from nearfar.objectives.form import Composition, Sum, Transposed
+from nearfar.objectives.named import *
+from nearfar.objectives.named import __all__ as _named
 from nearfar.objectives.objective import Objective
 from nearfar.objectives.part import Outcome
 from nearfar.objectives.registry import Entry, catalogue, parse

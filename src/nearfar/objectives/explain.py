@@ -26,7 +26,8 @@ from nearfar.types import Origin, Relation
 
 Kind = Literal["score", "path"]
 
-GRID = tuple(round(-1 + place / 20, 2) for place in range(41))
+GRID = (-1.0, *(round(-1 + place / 20 + 7e-4, 4) for place in range(1, 40)), 1.0)
+"""Cosines, a little beside round numbers: margins and edges of bins have their kinks there."""
 SEEDS = (0, 1, 2, 3)
 _EQUAL = 1e-9
 """How near to 1 the cosine of two vectors must be for them to count as one."""

@@ -148,7 +148,8 @@ class Objective(nn.Module):
         with torch.autocast(anchors.device.type, enabled=False):
             outcome = self.form.outcome(problem, Memory(dict(self.memory.items())))
         # Masks and bounds of a criterion can hide what is not a number; a run that diverges must be seen.
-        sound = anchors.detach().isfinite().all() & candidates.detach().isfinite().all()
+        vectors = (anchors, candidates, problem.guide_anchors, problem.guide_candidates)
+        sound = torch.stack([each.detach().isfinite().all() for each in vectors if each is not None]).all()
         losses = torch.where(sound, outcome.losses, float("nan"))
         return replace(outcome, losses=losses, kept=outcome.kept | ~sound)
 

@@ -83,7 +83,7 @@ def curves_figure(curves: Sequence[Curve], side: str, relative: bool) -> Figure:
 
 def _told(similarity: Sequence[float], points: Points) -> str:
     """A curve in words: its weight at four cosines."""
-    told = dict(zip(similarity, points, strict=True))
+    told = {round(at, 2): value for at, value in zip(similarity, points, strict=True) if value is not None}
     return ", ".join(f"{decimal(told[at])} at {decimal(at, 1)}" for at in (-0.5, 0.0, 0.5, 0.9) if at in told)
 
 

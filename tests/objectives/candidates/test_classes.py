@@ -5,8 +5,8 @@ import torch
 
 from nearfar.errors import ConfigError, ShapeError
 from nearfar.objectives.candidates.classes import ClassVectors, TrainedClasses
-from nearfar.objectives.catalogue.classes import CosFace, ZLoss
 from nearfar.objectives.memory import Memory
+from nearfar.objectives.named.classes import CosFace, ZLoss
 from nearfar.objectives.problem import make_problem
 from nearfar.types import Origin
 from tests.objectives.relations import diagonal

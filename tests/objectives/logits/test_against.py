@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nearfar.errors import ShapeError
-from nearfar.objectives.catalogue.pointwise import CLIPN
+from nearfar.objectives.named.pointwise import CLIPN
 from tests.objectives.relations import diagonal
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nearfar.errors import ConfigError, ShapeError
-from nearfar.objectives.catalogue.labels import MultiFocal
+from nearfar.objectives.named.labels import MultiFocal
 from nearfar.objectives.weights.frequency import ClassFrequency
 from nearfar.objectives.weights.robust import Robust
 from tests.objectives.relations import diagonal

@@ -3,7 +3,6 @@
 from typing import Literal
 
 from nearfar.objectives.candidates.anchors import SharedPositives
-from nearfar.objectives.catalogue.classes import Similarity, columns
 from nearfar.objectives.criteria.counts import DiceOverlap, Measure, SoftCounts
 from nearfar.objectives.criteria.distributions import LabelFit
 from nearfar.objectives.criteria.ensemble import RandomSlopes
@@ -14,6 +13,7 @@ from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.shift import Shift
 from nearfar.objectives.logits.standardise import ColumnScale
 from nearfar.objectives.logits.temperature import Temperature
+from nearfar.objectives.named.classes import Similarity, columns
 from nearfar.objectives.registry import entry
 from nearfar.objectives.weights.frequency import ClassFrequency
 
@@ -161,6 +161,7 @@ def LabelCorrelation(
 
 @entry(
     paper="EnsLoss: Stochastic Calibrated Loss Ensembles for Preventing Overfitting in Classification (ICML 2025)",
+    arxiv="2409.00908",
     equation=r"\frac{\partial \ell}{\partial m_k} = g_{(k)} / n, \quad m = y z, \; g \text{ random, } \leq 0,"
     r" \text{ rising with } m",
     family="batch statistic",

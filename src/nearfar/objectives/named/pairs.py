@@ -4,7 +4,6 @@ from typing import Literal
 
 from nearfar.objectives.candidates.prototypes import Prototypes
 from nearfar.objectives.candidates.sides import BothSides
-from nearfar.objectives.catalogue.two_sided import Product, Sides, who
 from nearfar.objectives.criteria.discounts import GainOfExchange
 from nearfar.objectives.criteria.gaussian import GaussianClasses
 from nearfar.objectives.criteria.links import Hinge, Logistic, Overlap
@@ -16,6 +15,7 @@ from nearfar.objectives.criteria.rows import Unjudged
 from nearfar.objectives.form import Composition, Form
 from nearfar.objectives.logits.pace import RoundedDistance
 from nearfar.objectives.logits.temperature import Temperature
+from nearfar.objectives.named.two_sided import Product, Sides, who
 from nearfar.objectives.registry import entry
 from nearfar.objectives.similarity import Similarity
 

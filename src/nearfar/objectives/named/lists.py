@@ -3,7 +3,6 @@
 from typing import Literal
 
 from nearfar.objectives.candidates.same_side import SameSideNegatives
-from nearfar.objectives.catalogue.softmax import InfoNCE
 from nearfar.objectives.criteria.histogram import HistogramPrecision
 from nearfar.objectives.criteria.one_list import OneList
 from nearfar.objectives.criteria.plackett_luce import (
@@ -17,6 +16,7 @@ from nearfar.objectives.criteria.soft_targets import Grades, Ranks, SoftTargets,
 from nearfar.objectives.criteria.sorting import SoftSort
 from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.temperature import Temperature
+from nearfar.objectives.named.softmax import InfoNCE
 from nearfar.objectives.part import Criterion
 from nearfar.objectives.registry import entry
 

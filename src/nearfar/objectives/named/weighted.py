@@ -3,7 +3,6 @@
 from typing import Literal
 
 from nearfar.objectives.candidates.sides import BothSides
-from nearfar.objectives.catalogue.softmax import contrast
 from nearfar.objectives.criteria.pairwise import Pairwise
 from nearfar.objectives.criteria.partners import Partners
 from nearfar.objectives.criteria.soft_targets import SoftTargets
@@ -14,6 +13,7 @@ from nearfar.objectives.logits.temperature import Temperature
 from nearfar.objectives.masking.beside import HardBeside
 from nearfar.objectives.masking.guide import GuideMask
 from nearfar.objectives.masking.origin import KeepNegatives
+from nearfar.objectives.named.softmax import contrast
 from nearfar.objectives.registry import entry
 from nearfar.objectives.weights.given import GivenWeights
 from nearfar.objectives.weights.hardness import Hardness

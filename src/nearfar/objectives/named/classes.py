@@ -57,6 +57,7 @@ def inverse(setting: str, value: float) -> float:
 
 @entry(
     paper="NormFace: L2 Hypersphere Embedding for Face Verification (ACM MM 2017)",
+    arxiv="1704.06369",
     equation=_FACE + r", \quad g(s) = s",
     family="softmax row",
 )
@@ -160,6 +161,7 @@ def UNPG(
 
 @entry(
     paper="Label Distributionally Robust Losses for Multi-class Classification (ICML 2023)",
+    arxiv="2112.14869",
     equation=r"\ell_i = \tau \log \tfrac1K \sum_k \exp \frac{c\,[k \neq y] + s_{ik} - s_{iy}}{\tau}",
     family="softmax row",
 )
@@ -195,6 +197,7 @@ def LDR(
 
 @entry(
     paper="Label Distributionally Robust Losses for Multi-class Classification (ICML 2023)",
+    arxiv="2112.14869",
     equation=r"\ell_i = \text{LDR at } \tau_i - \frac{\alpha \log K}{2 \tau_0} (\tau_i - \tau_0)^2, \quad"
     r" \tau_i = \tau_0 \Big( 1 - \frac{\mathrm{KL}(p_i \| u)}{\alpha \log K} \Big)",
     family="softmax row",
@@ -235,6 +238,7 @@ def ALDR(
 
 @entry(
     paper="Cross-Entropy Loss Functions: Theoretical Analysis and Applications (ICML 2023)",
+    arxiv="2304.07288",
     equation=r"\ell_i = \frac{1}{|P_i|} \sum_{p \in P_i} \frac{u_{ip}^{1 - r} - 1}{1 - r}, \quad"
     r" u_{ip} = \sum_{j \in V_i} e^{z_{ij} - z_{ip}}",
     family="softmax row",

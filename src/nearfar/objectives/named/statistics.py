@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from nearfar.objectives.catalogue.lists import PlackettLuce, RankKL
-from nearfar.objectives.catalogue.softmax import contrast
 from nearfar.objectives.criteria.correlation import (
     Covariance,
     CrossCorrelation,
@@ -16,6 +14,8 @@ from nearfar.objectives.criteria.hypersphere import GaussianPotential, PairDista
 from nearfar.objectives.criteria.regression import Margins
 from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.temperature import Temperature
+from nearfar.objectives.named.lists import PlackettLuce, RankKL
+from nearfar.objectives.named.softmax import contrast
 from nearfar.objectives.registry import entry
 
 __all__ = [

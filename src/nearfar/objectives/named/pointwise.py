@@ -3,7 +3,6 @@
 from typing import Literal
 
 from nearfar.objectives.candidates.sides import BothSides
-from nearfar.objectives.catalogue.classes import Similarity, inverse
 from nearfar.objectives.criteria.noisy import NoisyLabels
 from nearfar.objectives.criteria.opposite import Opposite
 from nearfar.objectives.criteria.pointwise import Pointwise
@@ -13,6 +12,7 @@ from nearfar.objectives.logits.against import AgainstGuide
 from nearfar.objectives.logits.kernel import StudentKernel
 from nearfar.objectives.logits.shift import Shift
 from nearfar.objectives.logits.temperature import LearnedTemperature, Temperature
+from nearfar.objectives.named.classes import Similarity, inverse
 from nearfar.objectives.registry import entry
 from nearfar.objectives.weights.hardness import Hardness
 from nearfar.objectives.weights.kernel_targets import KernelTargets
