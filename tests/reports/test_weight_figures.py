@@ -48,7 +48,7 @@ def test_curves_are_drawn_as_they_are_and_relative():
     assert plain.data[1]["y"][-1] == 100
     assert [max(value for value in trace["y"] if value is not None) for trace in relative.data] == [100, 100]
     assert plain.data[0]["line"]["width"] > plain.data[1]["line"]["width"]
-    assert "Two: 25.000 at −0.5" in plain.description  # noqa: RUF001
+    assert "Two: 25.035 at −0.5" in plain.description  # noqa: RUF001
     assert "NaN" not in json.dumps([plain.data, relative.data])
 
 
