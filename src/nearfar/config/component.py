@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from nearfar.errors import ConfigError, did_you_mean, first_few
 
@@ -99,7 +99,12 @@ def _require_kinds(component: Component) -> None:
         if field.type is bool:
             require(isinstance(value, bool), component, field.name, "true or false")
         elif field.type is int:
-            require(isinstance(value, int) and not isinstance(value, bool), component, field.name, "a whole number")
+            require(is_whole(value), component, field.name, "a whole number")
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether ``value`` is a whole number, and not true or false."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> bool:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.form import Form, HasForm
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Outcome, Part
@@ -27,7 +27,7 @@ class LinearHead(Part):
     sized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require(isinstance(self.seed, int) and not isinstance(self.seed, bool), self, "seed", "a whole number")
+        require(is_whole(self.seed), self, "seed", "a whole number")
 
     def make_memory(self, dim: int) -> nn.Module:
         """The matrix."""

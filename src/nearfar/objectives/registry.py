@@ -19,7 +19,7 @@ from functools import cached_property, update_wrapper
 from types import NoneType, UnionType
 from typing import Any, Generic, Literal, ParamSpec, Union, get_args, get_origin, get_type_hints
 
-from nearfar.config.component import Component, is_number, parse_component, print_call
+from nearfar.config.component import Component, is_number, is_whole, parse_component, print_call
 from nearfar.errors import ConfigError, did_you_mean
 from nearfar.objectives.form import Composition, Form, Sum, Transposed
 from nearfar.objectives.memory import Memory
@@ -265,7 +265,7 @@ def _fits(value: object, kind: Any) -> bool:
     if kind is float:
         return is_number(value)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+        return is_whole(value) and abs(value) < 2**63
     if get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind) or isinstance(getattr(value, "form", None), kind)

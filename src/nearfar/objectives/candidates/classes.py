@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.errors import ShapeError
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Candidates
@@ -35,9 +35,9 @@ class TrainedClasses(Candidates):
     sized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.classes, int) and not isinstance(self.classes, bool)
+        whole = is_whole(self.classes)
         require(whole and self.classes > 0, self, "classes", "a whole number above 0, or none for the candidates")
-        require(isinstance(self.seed, int) and not isinstance(self.seed, bool), self, "seed", "a whole number")
+        require(is_whole(self.seed), self, "seed", "a whole number")
 
     def make_memory(self, dim: int) -> nn.Module:
         """The trained vectors."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Synthesis
 from nearfar.objectives.problem import Problem
@@ -36,7 +36,7 @@ class Queue(Synthesis):
     detached: ClassVar[tuple[str, ...]] = ("columns of the queue",)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.size, int) and not isinstance(self.size, bool) and self.size > 0
+        whole = is_whole(self.size) and self.size > 0
         require(whole, self, "size", "a whole number above 0")
 
     def make_memory(self, dim: int) -> nn.Module:

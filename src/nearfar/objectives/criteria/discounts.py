@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.criteria.pairwise import Pairs, PairWeight
 from nearfar.objectives.criteria.rows import gains_of, ideal_gain
 from nearfar.objectives.problem import Problem
@@ -31,7 +31,7 @@ class GainOfExchange(PairWeight):
     detached: ClassVar[tuple[str, ...]] = ("weights of pairs",)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.top, int) and not isinstance(self.top, bool) and self.top > 0
+        whole = is_whole(self.top) and self.top > 0
         require(self.top is None or whole, self, "top", "a whole number above 0, or none")
         require(is_number(self.mu) and self.mu >= 0, self, "mu", "a number of at least 0")
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Criterion, Outcome, Scope, of_the_whole
 from nearfar.objectives.problem import Problem
@@ -36,7 +36,7 @@ class RandomSlopes(Criterion):
         require(is_number(self.power) and -1 <= self.power <= 1, self, "power", "a number from -1 to 1")
         for field in ("period", "seed"):
             value = getattr(self, field)
-            whole = isinstance(value, int) and not isinstance(value, bool)
+            whole = is_whole(value)
             require(whole and value >= 0, self, field, "a whole number of at least 0")
 
     def make_memory(self, dim: int) -> nn.Module:

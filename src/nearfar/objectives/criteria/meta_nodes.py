@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.candidates.classes import ClassVectors
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome, Scope, of_the_whole
@@ -47,7 +47,7 @@ class MetaNodes(Criterion):
     def __post_init__(self) -> None:
         for field in ("clusters", "seed"):
             value = getattr(self, field)
-            whole = isinstance(value, int) and not isinstance(value, bool)
+            whole = is_whole(value)
             require(whole and (field == "seed" or value > 0), self, field, "a whole number above 0")
         require(is_number(self.temperature) and self.temperature > 0, self, "temperature", "a number above 0")
         for field in ("contrast_weight", "cluster_weight"):

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.criteria.rows import masked_mean
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome, Scope, of_the_whole
@@ -36,7 +36,7 @@ class NeighbourScore(Criterion):
     def __post_init__(self) -> None:
         for field in ("neighbours", "window"):
             value = getattr(self, field)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            whole = is_whole(value) and value > 0
             require(whole or (field == "window" and value is None), self, field, "a whole number above 0")
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:

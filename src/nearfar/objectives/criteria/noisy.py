@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
 from nearfar.objectives.problem import Problem
@@ -40,7 +40,7 @@ class NoisyLabels(Criterion):
     def __post_init__(self) -> None:
         require(self.form in ("surrogate", "likelihood"), self, "form", "surrogate or likelihood")
         require(self.flips in ("trained", "given"), self, "flips", "trained or given")
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (self.width, self.seed))
+        whole = all(is_whole(each) for each in (self.width, self.seed))
         require(whole and self.width > 0, self, "width", "a whole number above 0")
         require(is_number(self.initial), self, "initial", "a number")
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, normalize, relu
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.errors import ShapeError
 from nearfar.objectives.criteria.hypersphere import matched_pairs, mean_by_row
 from nearfar.objectives.memory import Memory
@@ -39,7 +39,7 @@ class Perceptron(Predictor):
     sized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.hidden, int) and not isinstance(self.hidden, bool)
+        whole = is_whole(self.hidden)
         require(whole and self.hidden > 0, self, "hidden", "a whole number above 0")
 
     def make_memory(self, dim: int) -> nn.Module:
@@ -93,7 +93,7 @@ class Spectral(Predictor):
         share = is_number(self.momentum) and 0 <= self.momentum < 1
         require(share, self, "momentum", "a number from 0 to below 1")
         require(is_number(self.epsilon) and self.epsilon >= 0, self, "epsilon", "a number of at least 0")
-        whole = isinstance(self.every, int) and not isinstance(self.every, bool)
+        whole = is_whole(self.every)
         require(whole and self.every > 0, self, "every", "a whole number above 0")
         require(self.scaling in ("relative", "absolute"), self, "scaling", "relative or absolute")
         require(is_number(self.floor) and self.floor > 0, self, "floor", "a number above 0")

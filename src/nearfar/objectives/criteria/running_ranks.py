@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.criteria.links import Hinge
 from nearfar.objectives.criteria.rows import front, gains_of, ideal_gain
 from nearfar.objectives.criteria.running import Inner, Terms, shares
@@ -96,7 +96,7 @@ class TopGate(Part):
     detached: ClassVar[tuple[str, ...]] = ("gate of the first places",)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.top, int) and not isinstance(self.top, bool) and self.top > 0
+        whole = is_whole(self.top) and self.top > 0
         require(whole, self, "top", "a whole number above 0")
         for name in ("temperature", "threshold_temperature"):
             require(is_number(getattr(self, name)) and getattr(self, name) > 0, self, name, "a number above 0")
@@ -133,7 +133,7 @@ class RunningGain(SoftCount):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = isinstance(self.items, int) and not isinstance(self.items, bool) and self.items > 0
+        whole = is_whole(self.items) and self.items > 0
         require(self.items is None or whole, self, "items", "a whole number above 0, or none")
         require(self.gate is None or isinstance(self.gate, TopGate), self, "gate", "TopGate(top=10), or none")
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.criteria.rows import masked_mean, of_rows
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
@@ -31,7 +31,7 @@ class AmongTopK(Criterion):
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.k, int) and not isinstance(self.k, bool) and self.k > 0
+        whole = is_whole(self.k) and self.k > 0
         require(whole, self, "k", "a whole number above 0")
         require(is_number(self.alpha) and self.alpha > 0, self, "alpha", "a number above 0")
 

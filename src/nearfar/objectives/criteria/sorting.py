@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.criteria.rows import of_rows
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
@@ -29,7 +29,7 @@ class SoftSort(Criterion):
     negatives: int = 10
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.negatives, int) and not isinstance(self.negatives, bool)
+        whole = is_whole(self.negatives)
         require(whole and self.negatives > 0, self, "negatives", "a whole number above 0")
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:

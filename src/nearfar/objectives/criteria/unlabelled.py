@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Criterion, Outcome, Scope, of_the_whole
 from nearfar.objectives.problem import Problem
@@ -67,7 +67,7 @@ class MixedTargets(Criterion):
         for field in ("concentration", "epsilon"):
             value = getattr(self, field)
             require(is_number(value) and value > 0, self, field, "a number above 0")
-        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        whole = is_whole(self.seed)
         require(whole and self.seed >= 0, self, "seed", "a whole number of at least 0")
 
     def make_memory(self, dim: int) -> nn.Module:

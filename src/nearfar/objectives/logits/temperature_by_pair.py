@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.logits.temperature import divided
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.pair_network import PairNetwork
@@ -40,7 +40,7 @@ class TemperatureByPair(Logits):
         require(is_number(self.maximum) and self.maximum > self.minimum, self, "maximum", "above the minimum")
         within = is_number(self.initial) and self.minimum < self.initial < self.maximum
         require(within, self, "initial", f"a number between {self.minimum} and {self.maximum}")
-        whole = isinstance(self.hidden, int) and not isinstance(self.hidden, bool) and self.hidden > 0
+        whole = is_whole(self.hidden) and self.hidden > 0
         require(whole, self, "hidden", "a whole number above 0")
 
     def make_memory(self, dim: int) -> nn.Module:

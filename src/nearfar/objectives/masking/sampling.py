@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Mask
 from nearfar.objectives.problem import Problem
@@ -25,7 +25,7 @@ class SampledNegatives(Mask):
 
     def __post_init__(self) -> None:
         require(is_number(self.rate) and 0 < self.rate <= 1, self, "rate", "a number above 0, at most 1")
-        require(isinstance(self.seed, int) and not isinstance(self.seed, bool), self, "seed", "a whole number")
+        require(is_whole(self.seed), self, "seed", "a whole number")
 
     def make_memory(self, dim: int) -> nn.Module:
         """The draws."""

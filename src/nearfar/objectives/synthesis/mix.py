@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Part, Synthesis
 from nearfar.objectives.problem import Problem
@@ -162,7 +162,7 @@ def finished(
 def require_whole(part: Part, field: str, least: int) -> None:
     """Raise ConfigError unless a field is a whole number that is large enough."""
     value = getattr(part, field)
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    whole = is_whole(value) and value >= least
     require(whole, part, field, f"a whole number of at least {least}")
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.criteria.rows import masked_mean
 from nearfar.objectives.memory import Draws, Memory
 from nearfar.objectives.part import Weight
@@ -41,10 +41,10 @@ class ClusterCounts(Weight):
     def __post_init__(self) -> None:
         for field in ("clusters", "runs", "steps"):
             value = getattr(self, field)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            whole = is_whole(value) and value > 0
             require(whole, self, field, "a whole number above 0")
         require(isinstance(self.normalised, bool), self, "normalised", "true or false")
-        require(isinstance(self.seed, int) and not isinstance(self.seed, bool), self, "seed", "a whole number")
+        require(is_whole(self.seed), self, "seed", "a whole number")
 
     def make_memory(self, dim: int) -> nn.Module:
         """The draws."""

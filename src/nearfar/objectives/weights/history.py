@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nearfar.config.component import is_number, require
+from nearfar.config.component import is_number, is_whole, require
 from nearfar.objectives.memory import Memory, Table, mean_of_each
 from nearfar.objectives.part import Outcome, Weight
 from nearfar.objectives.problem import Problem
@@ -42,9 +42,9 @@ class LossHistory(Weight):
     def __post_init__(self) -> None:
         require(is_number(self.noisy) and self.noisy >= 0, self, "noisy", "a number of at least 0")
         require(is_number(self.faulty) and self.faulty >= 0, self, "faulty", "a number of at least 0")
-        require(_whole(self.warm_up) and self.warm_up >= 1, self, "warm_up", "a whole number above 0")
+        require(is_whole(self.warm_up) and self.warm_up >= 1, self, "warm_up", "a whole number above 0")
         require(isinstance(self.density, bool), self, "density", "true or false")
-        total = self.visits is None or (_whole(self.visits) and self.visits > 0)
+        total = self.visits is None or (is_whole(self.visits) and self.visits > 0)
         require(total, self, "visits", "a whole number above 0, or none")
 
     def make_memory(self, dim: int) -> nn.Module:
@@ -107,7 +107,3 @@ class History(Table):
         high = means >= self.center + rule.faulty * self.spread
         flagged = (low | high) & (self.visits >= rule.warm_up) & (self.spread > 0)
         self.values = torch.stack([means, flagged.to(means.dtype)], dim=1)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

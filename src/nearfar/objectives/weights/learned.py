@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from nearfar.config.component import require
+from nearfar.config.component import is_whole, require
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.pair_network import PairNetwork
 from nearfar.objectives.part import Weight
@@ -33,10 +33,10 @@ class PairNetworkWeight(Weight):
     sized: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.hidden, int) and not isinstance(self.hidden, bool) and self.hidden > 0
+        whole = is_whole(self.hidden) and self.hidden > 0
         require(whole, self, "hidden", "a whole number above 0")
         require(isinstance(self.normalised, bool), self, "normalised", "true or false")
-        require(isinstance(self.seed, int) and not isinstance(self.seed, bool), self, "seed", "a whole number")
+        require(is_whole(self.seed), self, "seed", "a whole number")
 
     def make_memory(self, dim: int) -> nn.Module:
         """The network."""
