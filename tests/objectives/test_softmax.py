@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfar.objectives.softmax import masked_logsumexp, mean_over_positives, mean_over_rows
+from nearfar.objectives.softmax import masked_logsumexp, mean_over_rows
 
 NUMBERS = st.lists(st.lists(st.floats(-50, 50), min_size=3, max_size=3), min_size=1, max_size=4)
 
@@ -31,14 +31,6 @@ def test_an_empty_row_has_no_gradient_and_a_huge_one_no_overflow():
     found[0].backward()
     assert torch.isfinite(logits.grad).all()
     assert logits.grad[1].tolist() == [0, 0]
-
-
-def test_mean_over_positives_skips_the_rest_even_when_it_is_not_finite():
-    terms = torch.tensor([[1.0, math.inf, 3.0], [math.nan, math.inf, 0.0]], requires_grad=True)
-    found = mean_over_positives(terms, torch.tensor([[True, False, True], [False, False, False]]))
-    assert found.tolist() == [2.0, 0.0]
-    found.sum().backward()
-    assert terms.grad.tolist() == [[0.5, 0, 0.5], [0, 0, 0]]
 
 
 def test_mean_over_rows_leaves_rows_out_of_both_sides_of_the_fraction():

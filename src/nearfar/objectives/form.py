@@ -160,7 +160,7 @@ class Sum(Form):
     weights: tuple[float | int, ...] = ()
 
     def __post_init__(self) -> None:
-        terms = tuple(_form(term) for term in self.terms) if isinstance(self.terms, tuple) else ()
+        terms = tuple(form_of(term) for term in self.terms) if isinstance(self.terms, tuple) else ()
         object.__setattr__(self, "terms", terms)
         require(len(terms) > 0 and all(isinstance(term, Form) for term in terms), self, "terms", "a list of objectives")
         numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in self.weights)
@@ -169,7 +169,7 @@ class Sum(Form):
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem."""
-        forms = [_form(term) for term in self.terms]
+        forms = [form_of(term) for term in self.terms]
         each = [form.outcome(problem, memory.at("terms", place)) for place, form in enumerate(forms)]
         kept = torch.stack([outcome.kept for outcome in each]).any(dim=0)
         losses = torch.zeros_like(each[0].losses)
@@ -200,18 +200,18 @@ class Transposed(Form):
     of: Form | HasForm
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "of", _form(self.of))
+        object.__setattr__(self, "of", form_of(self.of))
         require(isinstance(self.of, Form), self, "of", "an objective")
 
     @property
     def needs(self) -> frozenset[str]:
         """The keyword inputs that the form cannot do without: guides of the other side than its objective asks for."""
         other = {"guide_anchors": "guide_candidates", "guide_candidates": "guide_anchors"}
-        return frozenset(other.get(name, name) for name in _form(self.of).needs)
+        return frozenset(other.get(name, name) for name in form_of(self.of).needs)
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem; each candidate's loss is shared out among its anchors."""
-        turned = _form(self.of).outcome(problem.transpose(), memory.at("of"))
+        turned = form_of(self.of).outcome(problem.transpose(), memory.at("of"))
         nobody = turned.losses.new_zeros(len(problem.anchors))
         outcome = Outcome(torch.cat([nobody, turned.losses]), torch.cat([nobody > 0, turned.kept]))
         return replace(fold(outcome, problem.positive), problems=turned.problems, terms=turned.terms)
@@ -269,11 +269,11 @@ def _needs(value: object) -> frozenset[str]:
     """What a form, a part, or any number of them cannot do without."""
     if isinstance(value, tuple):
         return frozenset().union(*map(_needs, value))
-    form = _form(value)
+    form = form_of(value)
     return form.needs if isinstance(form, Form) else frozenset().union(*(part.needs for _, part in parts(value)))
 
 
-def _form(given: Any) -> Any:
+def form_of(given: Any) -> Any:
     """The form of an objective; a form is its own, and so is what is neither."""
     return given if isinstance(given, Form) else getattr(given, "form", given)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nearfar.config.component import is_whole, require
-from nearfar.objectives.form import Form, HasForm
+from nearfar.objectives.form import Form, HasForm, form_of
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Outcome, Part
 from nearfar.objectives.problem import Problem
@@ -60,7 +60,7 @@ class Projected(Form):
     head: LinearHead = LinearHead()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "of", getattr(self.of, "form", self.of))
+        object.__setattr__(self, "of", form_of(self.of))
         require(isinstance(self.of, Form), self, "of", "an objective")
         require(isinstance(self.head, LinearHead), self, "head", "a head, such as LinearHead(seed=0)")
 

@@ -17,14 +17,6 @@ def masked_logsumexp(logits: Float[Tensor, "row column"], mask: Bool[Tensor, "ro
     return torch.logsumexp(kept.masked_fill(empty[:, None], 0.0), dim=1).masked_fill(empty, float("-inf"))
 
 
-def mean_over_positives(
-    terms: Float[Tensor, "anchor candidate"], positive: Bool[Tensor, "anchor candidate"]
-) -> Float[Tensor, " anchor"]:
-    """Mean of each row's terms at its positives; 0 for a row without positives."""
-    kept = torch.where(positive, terms, 0.0)
-    return kept.sum(dim=1) / positive.sum(dim=1).clamp(min=1)
-
-
 def mean_over_rows(losses: Float[Tensor, " anchor"], kept: Bool[Tensor, " anchor"]) -> Float[Tensor, ""]:
     """The mean over the kept rows: the only place where row losses become one number.
 

@@ -24,8 +24,9 @@ class Queue(Synthesis):
 
     First in, first out; the candidates of a call are put in when it is over, as they are compared, and nothing is put
     in while the module is in evaluation mode. With identities, a text in the queue that is among the candidates of the
-    call, or is the text of the row, is left out: the fresh vector stands for it, so that a text that is relevant to a
-    row cannot come back as its negative. Without identities nothing can be told apart.
+    call, or is the text of the row, is left out: the fresh vector stands for it, so that a positive of this call cannot
+    come back as a negative. A further relevant text, which is in the queue alone, is not known here and is taken for a
+    negative. Without identities nothing can be told apart.
 
     Attributes:
         size: how many candidates it holds. Those that are not there yet are left out.

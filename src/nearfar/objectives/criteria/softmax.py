@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nearfar.config.component import Component, is_number, require
 from nearfar.errors import ConfigError
+from nearfar.objectives.criteria.rows import front, of_rows
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
 from nearfar.objectives.problem import Problem
@@ -164,8 +165,7 @@ class Softmax(Criterion):
             filled = filled | some
         losses = problem.z.new_zeros(len(counts)).index_add(0, pairs.rows, shares * torch.stack(terms).mean(dim=0))
         kept = torch.zeros_like(losses, dtype=torch.int64).index_add(0, pairs.rows, filled.long()) > 0
-        losses = torch.where(kept, losses, 0.0)
-        return Outcome(losses if problem.importance is None else problem.importance * losses, kept)
+        return of_rows(problem, losses, kept)
 
     def _pulled(self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]) -> Float[Tensor, " pair"]:
         """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target."""
@@ -198,8 +198,7 @@ class Softmax(Criterion):
             mass = torch.logaddexp(mass.clamp(min=floor), piece)
         usable = kept & ~(mass <= floor / 2)  # what is not a number stays and is seen
         losses = torch.where(usable, mass, 0.0) - torch.where(usable, pulled, 0.0)
-        losses = torch.where(usable, self.outer.of(losses), 0.0)
-        return Outcome(losses if problem.importance is None else problem.importance * losses, usable)
+        return of_rows(problem, self.outer.of(losses), usable)
 
     def _log_mass(
         self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]
@@ -289,10 +288,8 @@ def _other_positives(
     Exact also where one positive outweighs the others: nothing is subtracted. Positives of a row are few, so each row
     is brought to its own positives first.
     """
-    most = max(int(positive.sum(dim=1).max()) if len(positive) else 0, 1)
-    places = positive.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :most]
-    chosen = positive.gather(1, places)
-    packed = logits.gather(1, places)
+    places, chosen = front(positive)
+    most, packed = places.shape[1], logits.gather(1, places)
     pairs = chosen[:, :, None] & chosen[:, None, :] & ~torch.eye(most, dtype=torch.bool, device=logits.device)
     wide = packed[:, None, :].expand(-1, most, -1).reshape(-1, most)
     found = masked_logsumexp(wide, pairs.reshape(-1, most)).reshape(-1, most)
