@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
+from nearfar.engine.budget import Budget
 from nearfar.engine.microbatch import MicroBatch, cut, token_budget
 from nearfar.errors import ConfigError, DataError
 from nearfar.events import Progress, Sink
@@ -46,14 +48,86 @@ def to_device(features: Features, device: torch.device) -> Features:
 
 
 def embed(
-    encoder: torch.nn.Module, batches: Sequence[MicroBatch], precision: str, device: torch.device
+    encoder: torch.nn.Module,
+    batches: Sequence[MicroBatch],
+    precision: str,
+    device: torch.device,
+    budget: Budget = Budget(),
 ) -> Float[Tensor, "text dim"]:
-    """Embed micro-batches and put the rows back into the order of the texts, in float32 and with gradient."""
+    """Embed micro-batches and put the rows back into the order of the texts, in float32 and with gradient.
+
+    As many micro-batches as the budget allows keep their activations; the others compute them again in the backward
+    pass, with the same random numbers. Values and gradients do not depend on the budget.
+
+    Raises:
+        ConfigError: when a single micro-batch takes more than a budget in bytes.
+    """
+    room = _Room(budget, batches, encoder)
+    parts = []
     with autocast(device, precision):
-        parts = [encoder(to_device(batch.features, device)) for batch in batches]
+        for batch in batches:
+            features = to_device(batch.features, device)
+            if not torch.is_grad_enabled() or room.fits(batch):
+                with room.measured(batch):
+                    parts.append(encoder(features))
+            else:
+                parts.append(checkpoint(encoder, features, use_reentrant=False))
     places = torch.from_numpy(np.concatenate([batch.places for batch in batches])).to(device)
     stacked = torch.cat([part if part.dtype == torch.float64 else part.float() for part in parts])
     return stacked[torch.argsort(places)]
+
+
+class _Room:
+    """What is left of a budget while the micro-batches of a step are embedded.
+
+    Room for the largest micro-batch is set aside, since each one that is embedded again has to fit beside what is kept.
+    """
+
+    def __init__(self, budget: Budget, batches: Sequence[MicroBatch], encoder: torch.nn.Module) -> None:
+        self._budget = budget
+        self._known = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+        self._largest = max(batch.tokens for batch in batches)
+        self._all_fit = budget.tokens is not None and sum(batch.tokens for batch in batches) <= budget.tokens
+        self._tokens, self._bytes, self._bytes_per_token = 0, 0, 0.0
+
+    def fits(self, batch: MicroBatch) -> bool:
+        """Whether a micro-batch may keep its activations. The first one does, as long as nothing is known of bytes."""
+        if not self._budget.limited or self._all_fit:
+            return True
+        if self._budget.tokens is not None:
+            if self._tokens + batch.tokens + self._largest > self._budget.tokens:
+                return False
+            self._tokens += batch.tokens
+            return True
+        assert self._budget.bytes is not None
+        return self._bytes + self._bytes_per_token * (batch.tokens + self._largest) <= self._budget.bytes
+
+    @contextmanager
+    def measured(self, batch: MicroBatch) -> Iterator[None]:
+        """Inside, count the bytes that are kept for the backward pass, where the budget is in bytes."""
+        if self._budget.bytes is None or not torch.is_grad_enabled():
+            yield
+            return
+        taken = 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal taken
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self._known:  # weights, views of them and casts of them are there anyway
+                self._known.add(storage.data_ptr())
+                taken += storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            yield
+        if taken > self._budget.bytes:
+            raise ConfigError(
+                f"batches.at_once is {self._budget.bytes / 2**20:.0f} MiB, but the activations of one forward pass, "
+                f"{batch.tokens} padded tokens in {len(batch.places)} texts, take {taken / 2**20:.0f} MiB. Set "
+                "batches.tokens lower, so that fewer texts share a pass, or allow more memory."
+            )
+        self._bytes += taken
+        self._bytes_per_token = max(self._bytes_per_token, taken / max(batch.tokens, 1))
 
 
 def encode(encoder: TorchEncoder, texts: Sequence[str], role: Role, sink: Sink) -> Float32[np.ndarray, "text dim"]:

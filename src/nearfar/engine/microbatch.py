@@ -23,10 +23,12 @@ class MicroBatch:
     Attributes:
         places: where their embeddings belong among the texts of the step.
         features: the input of the encoder.
+        tokens: its padded size, longest text times number of texts.
     """
 
     places: Int64[np.ndarray, " text"]
     features: Features
+    tokens: int = 0
 
 
 def token_budget(tokens: int | None, encoder: TorchEncoder) -> int:
@@ -68,7 +70,8 @@ def cut(lengths: Sequence[int], budget: int) -> list[Int64[np.ndarray, " text"]]
 
 def prepare(encoder: TorchEncoder, texts: Sequence[str], role: Role, budget: int) -> list[MicroBatch]:
     """The micro-batches of ``texts``, tokenised and padded each to its own longest text."""
+    lengths = encoder.lengths(texts, role)
     return [
-        MicroBatch(places, encoder.features([texts[place] for place in places], role))
-        for places in cut(encoder.lengths(texts, role), budget)
+        MicroBatch(places, encoder.features([texts[place] for place in places], role), lengths[places[-1]] * len(places))
+        for places in cut(lengths, budget)
     ]

@@ -13,9 +13,14 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from nearfar.encoders.protocol import Role, TorchEncoder
+from nearfar.engine.budget import Budget
 from nearfar.engine.embed import embed
 from nearfar.engine.microbatch import MicroBatch, prepare
+from nearfar.engine.ranks import Ranks
+from nearfar.engine.tile import SCORES_AT_ONCE, evaluate
+from nearfar.errors import ConfigError
 from nearfar.objectives.objective import Objective
+from nearfar.objectives.part import Outcome
 from nearfar.types import Batch, Relation
 
 SUPPLIED = ("index", "labels")
@@ -24,17 +29,19 @@ SUPPLIED = ("index", "labels")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StepInput:
-    """A batch that is ready for the encoder.
+    """A batch that is ready for the encoder of one rank.
 
     Attributes:
-        micro_batches: the distinct texts of the step, prepared.
-        anchors: where each anchor stands among the embedded texts.
+        micro_batches: this rank's share of the distinct texts of the step, prepared.
+        texts: how many distinct texts the step has, over all ranks.
+        anchors: where each anchor stands among the vectors of all ranks.
         candidates: where each candidate stands among them.
         relation: who belongs to whom.
         inputs: what else the objective may want, by name: ``index``, ``labels``.
     """
 
     micro_batches: list[MicroBatch]
+    texts: int
     anchors: Int64[np.ndarray, " anchor"]
     candidates: Int64[np.ndarray, " candidate"]
     relation: Relation
@@ -46,8 +53,21 @@ class StepInput:
         return replace(self, relation=self.relation.to(device), inputs=moved)
 
 
-def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
-    """Tokenise the texts of a batch, each distinct one once, and cut them into micro-batches."""
+def prepare_step(
+    encoder: TorchEncoder, batch: Batch, tokens: int, budget: Budget = Budget(), ranks: Ranks = Ranks()
+) -> StepInput:
+    """Tokenise this rank's share of the texts of a batch, each distinct one once, and cut it into micro-batches.
+
+    Args:
+        encoder: whose texts they are.
+        batch: the whole step, the same on all ranks.
+        tokens: padded tokens in one forward pass, at most.
+        budget: what may be in memory at once; a pass never takes more.
+        ranks: among whom the texts are dealt out, by length, so that all have about as much to do.
+
+    Raises:
+        ConfigError: when a single text is longer than the budget.
+    """
     texts_by_way: dict[Hashable, dict[str, int]] = {}
     role_of_way: dict[Hashable, Role] = {}
     local = {}
@@ -56,45 +76,92 @@ def prepare_step(encoder: TorchEncoder, batch: Batch, budget: int) -> StepInput:
         role_of_way.setdefault(way, role)
         places = texts_by_way.setdefault(way, {})
         local[role] = (way, [places.setdefault(text, len(places)) for text in texts])
-    offsets, micro_batches, total = {}, [], 0
-    for way, places in texts_by_way.items():
-        offsets[way] = total
-        for group in prepare(encoder, list(places), role_of_way[way], budget):
-            micro_batches.append(MicroBatch(group.places + total, group.features))
-        total += len(places)
-    anchors, candidates = (_shifted(local[role], offsets) for role in (Role.QUERY, Role.DOCUMENT))
+    distinct = [(way, text) for way, places in texts_by_way.items() for text in places]
+    order = _order([text for _, text in distinct], ranks)
+    mine = order[ranks.rank :: ranks.world] or order[:1]  # an idle rank would keep the others waiting
+    micro_batches = []
+    for way, role in role_of_way.items():
+        own = [place for place, number in enumerate(mine) if distinct[number][0] == way]
+        texts = [distinct[mine[place]][1] for place in own]
+        for group in prepare(encoder, texts, role, min(tokens, budget.tokens or tokens)) if texts else ():
+            _check_size(group, texts, budget)
+            micro_batches.append(replace(group, places=np.asarray(own, dtype=np.int64)[group.places]))
+    stands = np.empty(len(order), dtype=np.int64)
+    stands[np.concatenate([order[rank :: ranks.world] for rank in range(ranks.world)])] = np.arange(len(order))
+    starts = dict(zip(texts_by_way, np.cumsum([0, *map(len, texts_by_way.values())]), strict=False))
+    anchors, candidates = (
+        stands[np.asarray(places, dtype=np.int64) + starts[way]]
+        for way, places in (local[role] for role in (Role.QUERY, Role.DOCUMENT))
+    )
     beside = {name: value for name in SUPPLIED if (value := getattr(batch, name)) is not None}
     return StepInput(
-        micro_batches=micro_batches, anchors=anchors, candidates=candidates, relation=batch.relation, inputs=beside
+        micro_batches=micro_batches,
+        texts=len(distinct),
+        anchors=anchors,
+        candidates=candidates,
+        relation=batch.relation,
+        inputs=beside,
     )
+
+
+def _order(texts: list[str], ranks: Ranks) -> list[int]:
+    """In which order texts are dealt out. Characters stand for tokens: other ranks' texts are not tokenised here."""
+    if ranks.world == 1:
+        return list(range(len(texts)))
+    return sorted(range(len(texts)), key=lambda place: len(texts[place]))
+
+
+def _check_size(group: MicroBatch, texts: list[str], budget: Budget) -> None:
+    if budget.tokens is not None and group.tokens > budget.tokens:
+        raise ConfigError(
+            f"batches.at_once is {budget.tokens} tokens, but one text alone has {group.tokens}: "
+            f"{texts[int(group.places[-1])][:80]!r}. Allow as many as the longest text has, or set model.max_length."
+        )
 
 
 class Step(nn.Module):
     """Embeds the texts of a step and applies the objective.
 
+    Args:
+        encoder: what is trained.
+        objective: what is minimised.
+        precision: ``float32`` or ``bfloat16``, of the encoder.
+        budget: what may be in memory at once while texts are embedded.
+        scores: entries of a score matrix that may be in memory at once; above it the objective is computed in tiles,
+            where it can be.
+
     Attributes:
         counted: anchors that had a loss, over all steps so far.
+        observed: whether to keep the outcome of the next step for telemetry.
+        seen: the outcome of the last observed step.
     """
 
-    def __init__(self, encoder: TorchEncoder, objective: Objective, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        encoder: TorchEncoder,
+        objective: Objective,
+        precision: str = "float32",
+        budget: Budget = Budget(),
+        scores: int = SCORES_AT_ONCE,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.objective = objective
-        self.precision = precision
+        self.precision, self.budget, self.scores = precision, budget, scores
         self.counted: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64)
+        self.observed = False
+        self.seen: Outcome | None = None
 
     def forward(self, step: StepInput) -> Float[Tensor, ""]:
-        """The loss of the step, with gradient."""
-        device = self.encoder.device
-        vectors = embed(self.encoder, step.micro_batches, self.precision, device)
+        """The loss of the step over the texts of all ranks, with gradient."""
+        device, ranks = self.encoder.device, Ranks.current()
+        own = embed(self.encoder, step.micro_batches, self.precision, device, self.budget)
+        vectors = ranks.gather(own[: ranks.sizes(step.texts)[ranks.rank]], step.texts)
         anchors = vectors[torch.from_numpy(step.anchors).to(device)]
         candidates = vectors[torch.from_numpy(step.candidates).to(device)]
         here = step.to(device)
-        outcome = self.objective.outcome(anchors, candidates, here.relation, **here.inputs)
+        outcome = evaluate(self.objective, anchors, candidates, here.relation, self.scores, ranks, **here.inputs)
         self.counted = self.counted.to(device) + outcome.kept.sum()
+        if self.observed:
+            self.seen = outcome
         return outcome.loss
-
-
-def _shifted(local: tuple[Hashable, list[int]], offsets: Mapping[Hashable, int]) -> Int64[np.ndarray, " text"]:
-    way, places = local
-    return np.asarray(places, dtype=np.int64) + offsets[way]
