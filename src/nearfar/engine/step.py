@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
 from nearfar.encoders.protocol import Role, TorchEncoder
 from nearfar.engine.budget import Budget
 from nearfar.engine.embed import embed
 from nearfar.engine.microbatch import MicroBatch, prepare
+from nearfar.engine.momentum import Momentum
 from nearfar.engine.ranks import Ranks
+from nearfar.engine.teachers import Teacher, taught
+from nearfar.engine.telemetry import Observation
 from nearfar.engine.tile import SCORES_AT_ONCE, evaluate
 from nearfar.errors import ConfigError
 from nearfar.objectives.objective import Objective
-from nearfar.objectives.part import Outcome
 from nearfar.types import Batch, Relation
 
 SUPPLIED = ("index", "labels")
@@ -37,7 +39,8 @@ class StepInput:
         anchors: where each anchor stands among the vectors of all ranks.
         candidates: where each candidate stands among them.
         relation: who belongs to whom.
-        inputs: what else the objective may want, by name: ``index``, ``labels``.
+        inputs: what else the objective may want, by name: ``index``, ``labels``, the vectors of a teacher.
+        batch: where all of this came from.
     """
 
     micro_batches: list[MicroBatch]
@@ -46,6 +49,7 @@ class StepInput:
     candidates: Int64[np.ndarray, " candidate"]
     relation: Relation
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    batch: Batch | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "StepInput":
         """The same input with its relation on ``device``; features move when they are embedded."""
@@ -54,7 +58,12 @@ class StepInput:
 
 
 def prepare_step(
-    encoder: TorchEncoder, batch: Batch, tokens: int, budget: Budget = Budget(), ranks: Ranks = Ranks()
+    encoder: TorchEncoder,
+    batch: Batch,
+    tokens: int,
+    budget: Budget = Budget(),
+    ranks: Ranks = Ranks(),
+    teacher: Teacher | None = None,
 ) -> StepInput:
     """Tokenise this rank's share of the texts of a batch, each distinct one once, and cut it into micro-batches.
 
@@ -64,6 +73,7 @@ def prepare_step(
         tokens: padded tokens in one forward pass, at most.
         budget: what may be in memory at once; a pass never takes more.
         ranks: among whom the texts are dealt out, by length, so that all have about as much to do.
+        teacher: has vectors of the texts, which go along.
 
     Raises:
         ConfigError: when a single text is longer than the budget.
@@ -94,6 +104,7 @@ def prepare_step(
         for way, places in (local[role] for role in (Role.QUERY, Role.DOCUMENT))
     )
     beside = {name: value for name in SUPPLIED if (value := getattr(batch, name)) is not None}
+    beside |= {} if teacher is None else teacher.of(batch)
     return StepInput(
         micro_batches=micro_batches,
         texts=len(distinct),
@@ -101,6 +112,7 @@ def prepare_step(
         candidates=candidates,
         relation=batch.relation,
         inputs=beside,
+        batch=batch,
     )
 
 
@@ -129,11 +141,14 @@ class Step(nn.Module):
         budget: what may be in memory at once while texts are embedded.
         scores: entries of a score matrix that may be in memory at once; above it the objective is computed in tiles,
             where it can be.
+        momentum: a moving average of the encoder, for objectives that need one as guide.
+        teacher: what a frozen encoder says of the texts of training, for whoever prepares the steps.
 
     Attributes:
         counted: anchors that had a loss, over all steps so far.
-        observed: whether to keep the outcome of the next step for telemetry.
-        seen: the outcome of the last observed step.
+        observed: whether to look at the next step for telemetry.
+        seen: what was seen of the last observed step; whole once its backward pass is done.
+        rows: the loss of each anchor of the last step, and which of its texts have vectors of finite numbers.
     """
 
     def __init__(
@@ -143,25 +158,50 @@ class Step(nn.Module):
         precision: str = "float32",
         budget: Budget = Budget(),
         scores: int = SCORES_AT_ONCE,
+        momentum: Momentum | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.objective = objective
+        self.momentum, self.teacher = momentum, teacher
         self.precision, self.budget, self.scores = precision, budget, scores
         self.counted: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64)
         self.observed = False
-        self.seen: Outcome | None = None
+        self.seen: Observation | None = None
+        self.rows: tuple[Float[Tensor, " anchor"], Bool[Tensor, " text"]] | None = None
 
     def forward(self, step: StepInput) -> Float[Tensor, ""]:
         """The loss of the step over the texts of all ranks, with gradient."""
         device, ranks = self.encoder.device, Ranks.current()
-        own = embed(self.encoder, step.micro_batches, self.precision, device, self.budget)
-        vectors = ranks.gather(own[: ranks.sizes(step.texts)[ranks.rank]], step.texts)
-        anchors = vectors[torch.from_numpy(step.anchors).to(device)]
-        candidates = vectors[torch.from_numpy(step.candidates).to(device)]
+        vectors = self._embedded(self.encoder, step, ranks)
+        anchors, candidates = (vectors[torch.from_numpy(side).to(device)] for side in (step.anchors, step.candidates))
         here = step.to(device)
-        outcome = evaluate(self.objective, anchors, candidates, here.relation, self.scores, ranks, **here.inputs)
+        inputs = taught(self.objective.needs, here.inputs, self._followed(step, ranks))
+        outcome = evaluate(self.objective, anchors, candidates, here.relation, self.scores, ranks, **inputs)
         self.counted = self.counted.to(device) + outcome.kept.sum()
+        self.rows = outcome.losses.detach(), vectors.detach().isfinite().all(dim=1)
         if self.observed:
-            self.seen = outcome
+            self.seen = Observation(self.objective)
+            self.seen.see(outcome)
         return outcome.loss
+
+    def follow(self) -> None:
+        """Let the moving average, if there is one, move towards the encoder. Once for each step of the optimiser."""
+        if self.momentum is not None:
+            self.momentum.follow(self.encoder)
+
+    def _embedded(self, encoder: TorchEncoder, step: StepInput, ranks: Ranks) -> Float[Tensor, "text dim"]:
+        """The vectors of the texts of all ranks."""
+        own = embed(encoder, step.micro_batches, self.precision, encoder.device, self.budget)
+        return ranks.gather(own[: ranks.sizes(step.texts)[ranks.rank]], step.texts)
+
+    def _followed(self, step: StepInput, ranks: Ranks) -> dict[str, Float[Tensor, "text dim"]]:
+        """The guides by the moving average, if there is one and as far as the objective needs them."""
+        names = [name for name in ("guide_anchors", "guide_candidates") if name in self.objective.needs]
+        if self.momentum is None or not names:
+            return {}
+        with torch.no_grad():
+            vectors = self._embedded(self.momentum.encoder, step, ranks)
+        sides = {"guide_anchors": step.anchors, "guide_candidates": step.candidates}
+        return {name: vectors[torch.from_numpy(sides[name]).to(vectors.device)] for name in names}

@@ -1,15 +1,25 @@
-"""An objective on vectors: whole, or in row tiles where the matrix of scores would be too large."""
+"""An objective on vectors: whole, or in tiles of rows where the matrix of scores would be too large."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nearfar.engine.ranks import Ranks
 from nearfar.objectives.objective import Objective
+from nearfar.objectives.outline import Tiling
 from nearfar.objectives.part import Outcome
 from nearfar.types import Relation
 
 SCORES_AT_ONCE = 2**24
 """Entries of a matrix of scores up to which it is computed whole: 64 MiB in float32."""
+
+
+def tile_of(scores: int, device: torch.device) -> int:
+    """Entries of a matrix of scores in one tile, of which several matrices are there at once.
+
+    On a processor a tile should fit its caches; an accelerator wants much to do at a time.
+    """
+    return min(scores, 2**22 if device.type == "cpu" else 2**25)
 
 
 def evaluate(
@@ -21,5 +31,18 @@ def evaluate(
     ranks: Ranks,
     **inputs: Tensor | None,
 ) -> Outcome:
-    """The outcome of an objective, in tiles if its scores are too many and it can be."""
-    return objective.outcome(anchors, candidates, relation, **inputs)
+    """The outcome of an objective, in tiles if its scores are too many.
+
+    Args:
+        objective: parts of it that need all rows at once are computed whole.
+        anchors: their vectors, of the whole step.
+        candidates: likewise.
+        relation: who belongs to whom.
+        scores: how many entries a matrix of anchors and candidates may have before it is computed in tiles.
+        ranks: the tiles are dealt out among them.
+        **inputs: what else the objective needs.
+    """
+    tiling = None
+    if len(anchors) * len(candidates) > scores:
+        tiling = Tiling(tile_of(scores, anchors.device), ranks.rank, ranks.world, ranks.add_up)
+    return objective.outcome(anchors, candidates, relation, tiling=tiling, **inputs)

@@ -4,10 +4,22 @@
 """
 
 from nearfar.objectives.form import Composition, Sum, Transposed
+from nearfar.objectives.matryoshka import Matryoshka
 from nearfar.objectives.named import *
 from nearfar.objectives.named import __all__ as _named
 from nearfar.objectives.objective import Objective
 from nearfar.objectives.part import Outcome
 from nearfar.objectives.registry import Entry, catalogue, parse
 
-__all__ = ["Composition", "Entry", "Objective", "Outcome", "Sum", "Transposed", "catalogue", "parse", *_named]
+__all__ = [
+    "Composition",
+    "Entry",
+    "Matryoshka",
+    "Objective",
+    "Outcome",
+    "Sum",
+    "Transposed",
+    "catalogue",
+    "parse",
+    *_named,
+]

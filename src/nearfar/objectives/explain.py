@@ -21,7 +21,7 @@ from nearfar.objectives.masks import masks
 from nearfar.objectives.objective import Objective
 from nearfar.objectives.part import Criterion
 from nearfar.objectives.problem import Problem
-from nearfar.objectives.scene import DIM, Scene, at_cosine, classes_of, make_scene
+from nearfar.objectives.scene import Scene, at_cosine, classes_of, make_scene, width_for
 from nearfar.types import Origin, Relation
 
 Kind = Literal["score", "path"]
@@ -86,7 +86,7 @@ def curves(objective: Objective, seeds: Sequence[int] = SEEDS) -> Curve:
         objective: it is not changed.
         seeds: a batch for each.
     """
-    fresh = _at_rest(Objective(objective.form), DIM)
+    fresh = _at_rest(Objective(objective.form), width_for(objective))
     found: dict[str, Tensor] = {}
     with _one_thread():
         kind: Kind = "score" if kind_of(objective) == "score" and _compares(fresh, make_scene(0, fresh)) else "path"
@@ -201,7 +201,7 @@ def _put(
     """Candidates that ask for gradients; an objective with classes of its own gets them as its first classes."""
     for each in classes_of(objective):
         vectors, count = each.vectors.detach().clone(), min(len(scene.anchors), len(each.vectors))
-        vectors[:count] = candidates[:count]
+        vectors[:count] = candidates[:count, : vectors.shape[1]]
         each.vectors = nn.Parameter(vectors)
     return candidates.clone().requires_grad_()
 
@@ -217,13 +217,14 @@ def places_of(
     Texts are known by their identity, and where a part has dropped identities, by their vectors.
     """
     ids = torch.cat([relation.anchor_ids, relation.candidate_ids])
-    texts = normalize(torch.cat([anchors, candidates]), dim=1)
+    texts = torch.cat([anchors, candidates])
     found = []
     for own, vectors in ((problem.row_ids, problem.anchors), (problem.column_ids, problem.candidates)):
         if own is not None and len(own) == len(vectors):
             equal = own[:, None] == ids
         else:
-            equal = normalize(vectors, dim=1).detach() @ texts.T > 1 - _EQUAL
+            cut = normalize(texts[:, : vectors.shape[1]], dim=1)  # as short as the objective has cut them
+            equal = normalize(vectors, dim=1).detach() @ cut.T > 1 - _EQUAL
         found.append(torch.where(equal.any(dim=1), equal.to(torch.uint8).argmax(dim=1), -1))
     return found[0], found[1]
 

@@ -4,9 +4,9 @@
 ``Transposed`` asks the columns for their rows. All three are frozen values; none of them holds a tensor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int
@@ -17,10 +17,14 @@ from nearfar.config.component import Component, require
 from nearfar.errors import ConfigError
 from nearfar.objectives.candidates.sides import OtherSide
 from nearfar.objectives.masks import same_side
-from nearfar.objectives.memory import Memory
+from nearfar.objectives.memory import Memory, Remembering, Table
+from nearfar.objectives.outline import Outline
 from nearfar.objectives.part import Candidates, Criterion, Logits, Mask, Outcome, Part, Scope, Stage, Synthesis, Weight
 from nearfar.objectives.problem import Problem
 from nearfar.objectives.similarity import KINDS, Similarity, similarities
+from nearfar.objectives.tiles import one_pass, two_passes
+
+Given = TypeVar("Given", Problem, Outline)
 
 
 class Form(Component):
@@ -42,7 +46,16 @@ class Form(Component):
         """Whether there is nothing to learn from a batch without a positive pair."""
         return all(part.needs_positives for _, part in parts(self) if isinstance(part, Criterion))
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+    def inside(self, dim: int) -> Iterator[tuple[str, object, int]]:
+        """What the form is made of: the step of the path, the value, and the width of the embeddings there.
+
+        Args:
+            dim: width of the embeddings that the form is given; 0 where nobody knows it yet.
+        """
+        for field in fields(self):  # type: ignore[arg-type]  # every form is a dataclass
+            yield field.name, getattr(self, field.name), dim
+
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem."""
         raise NotImplementedError
 
@@ -87,13 +100,62 @@ class Composition(Form):
             products, self, "similarity", "cosine or dot where anchors or candidates are contrasted among themselves"
         )
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
-        """The losses of the anchors of a problem."""
-        if self.similarity in ("cosine", "angle"):
-            sides = (normalize(vectors, dim=1) for vectors in (problem.anchors, problem.candidates))
-            problem = replace(problem, **dict(zip(("anchors", "candidates"), sides, strict=True)))
-        seen = self._run(problem, memory, "candidates", "synthesis")
-        self._check_what_is_left(problem, seen)
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
+        """The losses of the anchors of a problem; of an outline in tiles, where rows can be computed in tiles."""
+        if isinstance(problem, Outline):
+            return self._in_tiles(problem, memory)
+        problem = self._unit(problem)
+        seen = self._seen(self.candidates.apply(problem, memory.at("candidates")), problem, memory)
+        outcome = self._concluded(seen, len(problem.anchors), memory)
+        if len(outcome.losses) != len(problem.anchors):
+            outcome = fold(outcome, problem.positive)
+        return replace(outcome, problems=(seen,))
+
+    def _in_tiles(self, outline: Outline, memory: Memory) -> Outcome:
+        """The losses of the anchors, in tiles of rows where it can be."""
+        rows = self.candidates.outline(self._unit(outline)) if self.tiles else None
+        if rows is None or self._shares_memory(rows, memory):
+            return self.outcome(outline.whole(), memory)
+        modules = list(memory.modules.values())
+        if any(isinstance(module, Remembering) for module in modules):  # each rank has to remember all rows
+            rows = replace(rows, tiling=replace(rows.tiling, rank=0, world=1))
+
+        def see(problem: Problem) -> Problem:
+            return self._seen(self.candidates.of_tile(problem, memory.at("candidates")), outline, memory)
+
+        if self.criterion.across_rows:
+            outcome = two_passes(rows, see, self.criterion, modules)  # type: ignore[arg-type]  # it says it can
+        else:
+            outcome = one_pass(rows, lambda tile: self._concluded(see(tile), len(tile.anchors), memory), modules)
+        return outcome if len(rows) == len(outline) else of_anchors(outcome, outline)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether rows can be computed in tiles."""
+        every = [part for _, part in parts(self) if part is not self.criterion]
+        if any(part.across_rows for part in every):
+            return False
+        later = any(isinstance(part, Stage) and type(part).reweigh is not Stage.reweigh for part in every)
+        return not self.criterion.across_rows or (self.criterion.in_two_passes and not later)
+
+    def _shares_memory(self, rows: Outline, memory: Memory) -> bool:
+        """Whether rows of one example, which share what is remembered of it, may be in different tiles."""
+        if rows.index is None or not any(isinstance(module, Table) for module in memory.modules.values()):
+            return False
+        index = rows.index[rows.index >= 0]
+        return len(torch.unique(index)) < len(index)
+
+    def _unit(self, problem: Given) -> Given:
+        """The problem with vectors of length 1, where they are compared by their angle."""
+        if self.similarity not in ("cosine", "angle"):
+            return problem
+        anchors, candidates = (normalize(vectors, dim=1) for vectors in (problem.anchors, problem.candidates))
+        return replace(problem, anchors=anchors, candidates=candidates, unit=True)
+
+    def _seen(self, problem: Problem, given: Problem | Outline, memory: Memory) -> Problem:
+        """What the criterion sees of the rows that the candidates have chosen."""
+        seen = self._run(problem, memory, "synthesis")
+        self._check_what_is_left(given, seen)
         if self.criterion.reads == "scores" or self.masks or self.weights:
             scores = similarities(seen.anchors, seen.candidates, self.similarity)
             one = torch.ones((), dtype=scores.dtype, device=scores.device)
@@ -104,19 +166,18 @@ class Composition(Form):
                     among_anchors=same_side(seen.masks, seen.row_ids, seen.column_ids),
                     among_candidates=same_side(seen.masks.transpose(), seen.column_ids, seen.row_ids),
                 )
-        seen = self._run(seen, memory, "masks", "logits", "weights")
+        return self._run(seen, memory, "masks", "logits", "weights")
+
+    def _concluded(self, seen: Problem, anchors: int, memory: Memory) -> Outcome:
+        """The losses of the rows, or of so many anchors where rows stand for anchors."""
         outcome = self.criterion.outcome(seen, memory.at("criterion"))
         for kind in ("logits", "weights"):
             for place, part in enumerate(getattr(self, kind)):
                 outcome = part.reweigh(outcome, seen, memory.at(kind, place))
         outcome = replace(outcome, estimates=None)
-        if seen.source is not None:
-            outcome = gathered(outcome, seen.source, len(problem.anchors))
-        if len(outcome.losses) != len(problem.anchors):
-            outcome = fold(outcome, problem.positive)
-        return replace(outcome, problems=(seen,))
+        return outcome if seen.source is None else gathered(outcome, seen.source, anchors)
 
-    def _check_what_is_left(self, given: Problem, seen: Problem) -> None:
+    def _check_what_is_left(self, given: Problem | Outline, seen: Problem) -> None:
         """Raise ConfigError where a part needs an input that the candidates cannot take along."""
         for name in ("teacher", "guide_anchors", "guide_candidates"):
             if getattr(given, name) is None or getattr(seen, name) is not None:
@@ -167,23 +228,12 @@ class Sum(Form):
         fits = numbers and len(self.weights) in (0, len(terms))
         require(fits, self, "weights", f"a list of {len(terms)} numbers")
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem."""
         forms = [form_of(term) for term in self.terms]
         each = [form.outcome(problem, memory.at("terms", place)) for place, form in enumerate(forms)]
-        kept = torch.stack([outcome.kept for outcome in each]).any(dim=0)
-        losses = torch.zeros_like(each[0].losses)
-        for weight, outcome in zip(self.weights or [1.0] * len(each), each, strict=True):
-            # Each term is a mean over its own anchors; the sum is read off as a mean over all that count.
-            share = kept.sum().to(losses.dtype) / outcome.kept.sum().clamp(min=1)
-            losses = losses + weight * share * torch.where(outcome.kept, outcome.losses, 0.0)
-        terms = {
-            f"{place} {_short(form)}": outcome.loss
-            for place, (form, outcome) in enumerate(zip(forms, each, strict=True))
-        }
-        for outcome in each:
-            terms |= outcome.terms
-        return Outcome(losses, kept, tuple(seen for outcome in each for seen in outcome.problems), terms)
+        names = [f"{place} {_short(form)}" for place, form in enumerate(forms)]
+        return added(each, self.weights or [1.0] * len(each), names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,12 +259,28 @@ class Transposed(Form):
         other = {"guide_anchors": "guide_candidates", "guide_candidates": "guide_anchors"}
         return frozenset(other.get(name, name) for name in form_of(self.of).needs)
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem; each candidate's loss is shared out among its anchors."""
         turned = form_of(self.of).outcome(problem.transpose(), memory.at("of"))
+        if isinstance(problem, Outline):
+            return of_anchors(turned, problem, candidates_only=True)
         nobody = turned.losses.new_zeros(len(problem.anchors))
         outcome = Outcome(torch.cat([nobody, turned.losses]), torch.cat([nobody > 0, turned.kept]))
         return replace(fold(outcome, problem.positive), problems=turned.problems, terms=turned.terms)
+
+
+def added(each: Sequence[Outcome], weights: Sequence[float], names: Sequence[str]) -> Outcome:
+    """The weighted sum of outcomes about the same anchors, each a term of the loss under its name."""
+    kept = torch.stack([outcome.kept for outcome in each]).any(dim=0)
+    losses = torch.zeros_like(each[0].losses)
+    for weight, outcome in zip(weights, each, strict=True):
+        # Each term is a mean over its own anchors; the sum is read off as a mean over all that count.
+        share = kept.sum().to(losses.dtype) / outcome.kept.sum().clamp(min=1)
+        losses = losses + weight * share * torch.where(outcome.kept, outcome.losses, 0.0)
+    terms = {name: outcome.loss for name, outcome in zip(names, each, strict=True)}
+    for outcome in each:
+        terms |= outcome.terms
+    return Outcome(losses, kept, tuple(seen for outcome in each for seen in outcome.problems), terms)
 
 
 def fold(outcome: Outcome, positive: Bool[Tensor, "anchor candidate"]) -> Outcome:
@@ -237,6 +303,23 @@ def fold(outcome: Outcome, positive: Bool[Tensor, "anchor candidate"]) -> Outcom
     return replace(outcome, losses=share * losses, kept=kept)
 
 
+def of_anchors(outcome: Outcome, outline: Outline, candidates_only: bool = False) -> Outcome:
+    """The outcome of rows that are candidates too as one of anchors, each with the loss of the whole.
+
+    An anchor counts when it does as a row, or when a candidate does that belongs to it.
+
+    Args:
+        outcome: of anchors first, candidates after them.
+        outline: the anchors and candidates.
+        candidates_only: the outcome is of candidates alone.
+    """
+    size = 0 if candidates_only else len(outline)
+    kept = outcome.kept.new_zeros(len(outline)) if candidates_only else outcome.kept[:size].clone()
+    pairs = outline.matched
+    kept[pairs.rows[outcome.kept[size + pairs.columns]]] = True
+    return replace(outcome, losses=torch.where(kept, outcome.loss, 0.0), kept=kept)
+
+
 def gathered(outcome: Outcome, source: Int[Tensor, " row"], anchors: int) -> Outcome:
     """The mean over the kept rows of each anchor, where rows stand for anchors."""
     kept = outcome.kept.to(outcome.losses.dtype)
@@ -247,22 +330,33 @@ def gathered(outcome: Outcome, source: Int[Tensor, " row"], anchors: int) -> Out
 
 def parts(form: object, path: str = "") -> Iterator[tuple[str, Part]]:
     """Every part inside a form, with the path under which its memory is found."""
+    yield from ((place, part) for place, part, _ in placed(form, 0, path))
+
+
+def placed(form: object, dim: int, path: str = "") -> Iterator[tuple[str, Part, int]]:
+    """Every part inside a form, with its path and the width of the embeddings that it is given.
+
+    Args:
+        form: a form, or a part.
+        dim: width of the embeddings; 0 where nobody knows it yet.
+        path: where the form itself is.
+    """
     if isinstance(form, Part):
-        yield path, form
+        yield path, form, dim
     inner: Any = getattr(form, "form", None)
     if isinstance(inner, Form):  # a named form stands for the one that it names
-        yield from parts(inner, path)
+        yield from placed(inner, dim, path)
         return
     if not isinstance(form, Component):
         return
-    for field in fields(form):  # type: ignore[arg-type]  # every component is a dataclass
-        value = getattr(form, field.name)
-        prefix = f"{path}_{field.name}" if path else field.name
+    named = [(each.name, getattr(form, each.name), dim) for each in fields(form)]  # type: ignore[arg-type]
+    for step, value, width in form.inside(dim) if isinstance(form, Form) else named:
+        prefix = f"{path}_{step}" if path else step
         if isinstance(value, tuple):
             for place, each in enumerate(value):
-                yield from parts(each, f"{prefix}_{place}")
+                yield from placed(each, width, f"{prefix}_{place}")
         else:
-            yield from parts(value, prefix)
+            yield from placed(value, width, prefix)
 
 
 def _needs(value: object) -> frozenset[str]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nearfar.config.component import is_whole, require
 from nearfar.objectives.form import Form, HasForm, form_of
 from nearfar.objectives.memory import Memory
+from nearfar.objectives.outline import Outline
 from nearfar.objectives.part import Outcome, Part
 from nearfar.objectives.problem import Problem
 
@@ -64,7 +65,7 @@ class Projected(Form):
         require(isinstance(self.of, Form), self, "of", "an objective")
         require(isinstance(self.head, LinearHead), self, "head", "a head, such as LinearHead(seed=0)")
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
         """The losses of the anchors behind the head."""
         assert isinstance(self.of, Form)
         head = memory.at("head").of(Head)

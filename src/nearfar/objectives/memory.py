@@ -3,7 +3,8 @@
 A part is a frozen value; it makes its module once and finds it again at every call through a ``Memory``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,7 +38,49 @@ class Memory:
         return module
 
 
-class Table(nn.Module):
+class Remembering(nn.Module):
+    """A memory that can take several calls for one: what they write is kept back until all of them are done.
+
+    An objective that is computed in tiles calls its parts once for each tile. Held, a memory shows every tile what was
+    there before the step, and writes once, at the end.
+    """
+
+    _held: list[Any] | None = None
+
+    def write_held(self, held: list[Any]) -> None:
+        """Write what was kept back, as one call would have written it."""
+        raise NotImplementedError
+
+
+@contextmanager
+def as_one_call(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, every memory takes all calls for one. After an error nothing is written."""
+    held = [module for module in modules if isinstance(module, Remembering)]
+    for module in held:
+        module._held = []
+    try:
+        yield
+        written = [(module, module._held or []) for module in held]
+    finally:
+        for module in held:
+            module._held = None
+    for module, values in written:
+        if values:
+            module.write_held(values)
+
+
+@contextmanager
+def looking_only(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside ``as_one_call``, a part of it that writes nothing, not even later."""
+    before = [(module, list(module._held or [])) for module in modules if isinstance(module, Remembering)]
+    try:
+        yield
+    finally:
+        for module, values in before:
+            module._held = values
+
+
+class Table(Remembering):
     """Some numbers for every example of the dataset, found by its index. Grows when a higher index comes.
 
     Averages run in float32 (float64 after ``.double()``). An index of -1 stands for no example: it reads the initial
@@ -89,6 +132,9 @@ class Table(nn.Module):
         index, values = index[index >= 0], values.detach()[index >= 0].to(self.values.dtype)
         if not self.training or not len(index):
             return
+        if self._held is not None:
+            self._held.append((index, values))
+            return
         top = int(index.max()) + 1
         if top > len(self.values):
             self.reserve(max(top, 2 * len(self.values)))
@@ -97,6 +143,10 @@ class Table(nn.Module):
         with torch.no_grad():  # in place: what was read before is a copy
             self.values[distinct] = sums / torch.bincount(place)[:, None]
             self.visits[distinct] += 1
+
+    def write_held(self, held: list[Any]) -> None:
+        """Write the values of all tiles."""
+        self.write(torch.cat([index for index, _ in held]), torch.cat([values for _, values in held]))
 
     def _load_from_state_dict(self, state: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         """Take the size of the table from the checkpoint."""
@@ -114,7 +164,7 @@ def mean_of_each(index: Int[Tensor, " row"], values: Float[Tensor, "row value"])
     return torch.where((index >= 0)[:, None], (sums / counts[:, None])[place], values)
 
 
-class Draws(nn.Module):
+class Draws(Remembering):
     """Randomness that a checkpoint keeps: a generator for each call, from a seed and the number of the call.
 
     In evaluation mode the number stands still, so that the same call gives the same draws.
@@ -130,13 +180,19 @@ class Draws(nn.Module):
     def generator(self) -> torch.Generator:
         """The generator of this call. It lives on the CPU: draw there and move what was drawn."""
         calls = int(self.calls)
-        if self.training:
+        if self.training and self._held is not None:
+            self._held.append(1)
+        elif self.training:
             self.calls = self.calls + 1
         # Two numbers into one seed, so that neighbouring seeds share no calls.
         return torch.Generator().manual_seed((self.seed * 0x9E3779B97F4A7C15 + calls * 0xD1B54A32D192ED03) % 2**63)
 
+    def write_held(self, held: list[Any]) -> None:
+        """Count one call."""
+        self.calls = self.calls + 1
 
-class Clock(nn.Module):
+
+class Clock(Remembering):
     """Counts the calls in training mode, for schedules."""
 
     ticks: Int[Tensor, ""]
@@ -148,6 +204,12 @@ class Clock(nn.Module):
     def tick(self) -> int:
         """How many calls came before this one."""
         now = int(self.ticks)
-        if self.training:
+        if self.training and self._held is not None:
+            self._held.append(1)
+        elif self.training:
             self.ticks = self.ticks + 1
         return now
+
+    def write_held(self, held: list[Any]) -> None:
+        """Count one call."""
+        self.ticks = self.ticks + 1

@@ -1,6 +1,7 @@
 """An objective at work: a form, its memory, and the one way in which all of them are called."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,11 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from nearfar.errors import ShapeError, did_you_mean
-from nearfar.objectives.form import Form, parts
-from nearfar.objectives.memory import Memory, Table
+from nearfar.objectives.form import Form, parts, placed
+from nearfar.objectives.memory import Memory, Table, as_one_call
+from nearfar.objectives.outline import Outline, Tiling, make_outline
 from nearfar.objectives.part import Outcome, Scope
-from nearfar.objectives.problem import make_problem, shapes_of
+from nearfar.objectives.problem import Problem, make_problem, shapes_of
 from nearfar.types import Relation
 
 _WIDTH = "width"
@@ -34,6 +36,7 @@ class Objective(nn.Module):
     Attributes:
         needs: the keyword inputs that the objective cannot do without.
         label: the name in front of the brackets of the text form.
+        least_width: the fewest dimensions that embeddings must have; 0 when any number will do.
     """
 
     width: Int[Tensor, ""]
@@ -44,6 +47,7 @@ class Objective(nn.Module):
         # Read off the parts once: a call should cost what its tensors cost.
         self.needs, self.label = form.needs, str(form).partition("(")[0]
         self._sized = any(part.sized for _, part in parts(form))
+        self.least_width = max((width for *_, width in placed(form, 0)), default=0)
         self.memory = nn.ModuleDict()
         for path, part in parts(form):
             if not part.sized and (module := part.make_memory(0)) is not None:
@@ -70,10 +74,18 @@ class Objective(nn.Module):
 
         Returns:
             the objective itself.
+
+        Raises:
+            ShapeError: when embeddings are to be cut to more dimensions than they have.
         """
+        if dim < self.least_width:
+            raise ShapeError(
+                f"{self.label} cuts embeddings to {self.least_width} dimensions, and these have {dim}. "
+                f"Leave out every width above {dim}."
+            )
         if self._sized and not int(self.width):
-            for path, part in parts(self.form):
-                if part.sized and (module := part.make_memory(dim)) is not None:
+            for path, part, width in placed(self.form, dim):
+                if part.sized and (module := part.make_memory(width)) is not None:
                     self.memory[path] = module.to(self.width.device).train(self.training)
             self.width.fill_(dim)
         for module in self.memory.values():
@@ -106,6 +118,8 @@ class Objective(nn.Module):
         anchors: Float[Tensor, "anchor dim"],
         candidates: Float[Tensor, "candidate dim"],
         relevance: Relation | Shaped[Tensor, "anchor candidate"],
+        *,
+        tiling: Tiling | None = None,
         **inputs: Tensor | None,
     ) -> Outcome:
         """The loss of each anchor, and which anchors count.
@@ -118,6 +132,8 @@ class Objective(nn.Module):
             anchors: embeddings of the anchors.
             candidates: embeddings of the candidates.
             relevance: a ``Relation``, or a matrix in which a value above 0 marks a positive and is its grade.
+            tiling: with it and a ``Relation``, what can be computed in tiles of rows is, so that no matrix of anchors
+                and candidates is ever whole. The loss and all gradients are the same, and so is what is remembered.
             **inputs: by keyword, and None for what is not there:
 
                 - ``ignored`` (A, C): pairs that are neither positive nor negative, beside a matrix.
@@ -134,7 +150,11 @@ class Objective(nn.Module):
         """
         given = {"anchors": anchors, "candidates": candidates, "relevance": relevance, **inputs}
         self._check(given)
-        problem = make_problem(self.label, anchors, candidates, relevance, **inputs)
+        problem: Problem | Outline
+        if tiling is not None and isinstance(relevance, Relation) and not _any_slope(inputs):
+            problem = make_outline(self.label, anchors, candidates, relevance, tiling, **inputs)
+        else:
+            problem = make_problem(self.label, anchors, candidates, relevance, **inputs)
         if not isinstance(relevance, Relation) and self.form.needs_positives and not bool((relevance > 0).any()):
             raise ShapeError(
                 f"{self.label}: no candidate is relevant to any anchor, every value of relevance is 0 or below, "
@@ -145,13 +165,17 @@ class Objective(nn.Module):
             nothing = 0 * (problem.anchors.sum(dim=1) + problem.candidates.sum())
             return Outcome(nothing, nothing > 0)
         # Logits are computed in at least float32, also inside autocast.
-        with torch.autocast(anchors.device.type, enabled=False):
+        with torch.autocast(anchors.device.type, enabled=False), self._calls(problem):
             outcome = self.form.outcome(problem, Memory(dict(self.memory.items())))
         # Masks and bounds of a criterion can hide what is not a number; a run that diverges must be seen.
         vectors = (anchors, candidates, problem.guide_anchors, problem.guide_candidates)
         sound = torch.stack([each.detach().isfinite().all() for each in vectors if each is not None]).all()
         losses = torch.where(sound, outcome.losses, float("nan"))
         return replace(outcome, losses=losses, kept=outcome.kept | ~sound)
+
+    def _calls(self, problem: Problem | Outline) -> AbstractContextManager[None]:
+        """Tiles are one call to what the objective remembers."""
+        return as_one_call(self.memory.modules()) if isinstance(problem, Outline) else nullcontext()
 
     def _check(self, given: Mapping[str, object]) -> None:
         """Raise ShapeError for an input that is missing or unknown, or for vectors of another width than before."""
@@ -191,6 +215,10 @@ class Objective(nn.Module):
 
     def __hash__(self) -> int:
         return hash(self.form)
+
+
+def _any_slope(inputs: Mapping[str, Tensor | None]) -> bool:
+    return any(each is not None and each.requires_grad for each in inputs.values())
 
 
 _SHAPES = {

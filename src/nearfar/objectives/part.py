@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nearfar.config.component import Component
 from nearfar.objectives.memory import Memory
+from nearfar.objectives.outline import Outline
 from nearfar.objectives.problem import Problem
 from nearfar.objectives.softmax import mean_over_rows
 
@@ -51,11 +52,15 @@ class Part(Component):
         needs: the keyword inputs that the part cannot do without.
         detached: names of what the part computes that carries no gradient.
         sized: its memory depends on the width of the embeddings.
+        shares_space: guide vectors that it needs are compared with the embeddings, and cut short where those are.
+        across_rows: what it does to a row depends on other rows, so that rows cannot be computed in tiles.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     detached: ClassVar[tuple[str, ...]] = ()
     sized: ClassVar[bool] = False
+    shares_space: ClassVar[bool] = False
+    across_rows: ClassVar[bool] = False
 
     def make_memory(self, dim: int) -> nn.Module | None:
         """What the part trains or remembers, as a module; None for a part without memory.
@@ -80,6 +85,14 @@ class Stage(Part):
 
 class Candidates(Stage):
     """Which rows there are and which columns each of them sees."""
+
+    def outline(self, outline: Outline) -> Outline | None:
+        """The rows and columns that ``of_tile`` is given some rows of; None where it needs all rows at once."""
+        return None if self.across_rows else outline
+
+    def of_tile(self, problem: Problem, memory: Memory) -> Problem:
+        """The problem of some rows of the outline."""
+        return self.apply(problem, memory)
 
 
 class Synthesis(Stage):
@@ -112,6 +125,19 @@ class Criterion(Part):
     scope: ClassVar[Scope] = "rows"
     reads: ClassVar[Literal["scores", "vectors"]] = "scores"
     needs_positives: ClassVar[bool] = True
+
+    @property
+    def across_rows(self) -> bool:  # type: ignore[override]  # depends on the scope here
+        """Whether the loss of a row depends on other rows: that of the whole batch does."""
+        return self.scope == "batch"
+
+    @property
+    def in_two_passes(self) -> bool:
+        """Whether rows need sums over all rows and nothing else of one another.
+
+        Such a criterion has the methods ``survey`` and ``conclude``; see ``nearfar.objectives.tiles``.
+        """
+        return False
 
     @property
     def blocks_beside(self) -> bool:

@@ -14,7 +14,20 @@ from torch import Tensor
 
 from nearfar.errors import ShapeError
 from nearfar.objectives.masks import check_companions, dense_masks, masks
-from nearfar.types import Masks, Origin, Relation
+from nearfar.types import KnownPairs, Masks, Origin, Relation
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which rows these are, where rows are computed in tiles.
+
+    Attributes:
+        start: the place of the first one.
+        total: how many there are in all.
+    """
+
+    start: int
+    total: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +50,9 @@ class Problem:
         labels: class or value of each row.
         teacher: scores of a teacher for each pair.
         guide_anchors, guide_candidates: vectors of another encoder for rows and columns.
+        known: which texts belong together whether or not they are here, by identity.
+        unit: anchors and candidates are of length 1, and so must be what joins them.
+        window: which rows these are, where they are not all.
         similarity: scores, higher for nearer.
         logits: what the criterion sees: similarities after margins and temperature.
         temperature: what the similarities were divided by, so that other blocks can be too.
@@ -64,6 +80,9 @@ class Problem:
     teacher: Float[Tensor, "row column"] | None = None
     guide_anchors: Float[Tensor, "row guide"] | None = None
     guide_candidates: Float[Tensor, "column guide"] | None = None
+    known: KnownPairs | None = None
+    unit: bool = False
+    window: Window | None = None
     similarity: Float[Tensor, "row column"] | None = None
     logits: Float[Tensor, "row column"] | None = None
     temperature: Float[Tensor, "..."] | None = None
@@ -152,8 +171,8 @@ def make_problem(
     Raises:
         ShapeError: when shapes or dtypes do not fit together. The message repeats everything that was passed.
     """
-    _check(name, {"anchors": anchors, "candidates": candidates, "relevance": relevance, **beside})
-    anchors, candidates = _alike(anchors, candidates)
+    check_given(name, {"anchors": anchors, "candidates": candidates, "relevance": relevance, **beside})
+    anchors, candidates = in_one_precision(anchors, candidates)
     anchor_ids, candidate_ids, origin = (beside.get(key) for key in ("anchor_ids", "candidate_ids", "origin"))
     if isinstance(relevance, Relation):
         known, (grades, judged) = masks(relevance), _judgements(relevance, anchors)
@@ -168,7 +187,7 @@ def make_problem(
     if origin is None:
         origin = torch.full((len(candidates),), int(Origin.IN_BATCH), device=anchors.device)
     teacher = _precise(beside.get("teacher"))
-    guide_anchors, guide_candidates = _alike(beside.get("guide_anchors"), beside.get("guide_candidates"))
+    guide_anchors, guide_candidates = in_one_precision(beside.get("guide_anchors"), beside.get("guide_candidates"))
     return Problem(
         anchors=anchors,
         candidates=candidates,
@@ -185,6 +204,7 @@ def make_problem(
         teacher=teacher,
         guide_anchors=guide_anchors,
         guide_candidates=guide_candidates,
+        known=relevance.known if isinstance(relevance, Relation) else None,
     )
 
 
@@ -197,7 +217,7 @@ def _precise(vectors: Tensor | None) -> Tensor | None:
     return None if vectors is None else precise(vectors)
 
 
-def _alike(one: Tensor | None, other: Tensor | None) -> tuple[Any, Any]:
+def in_one_precision(one: Tensor | None, other: Tensor | None) -> tuple[Any, Any]:
     """Both sides in one precision: double as soon as either of them is."""
     double = any(side is not None and side.dtype == torch.float64 for side in (one, other))
     first, second = (None if side is None else side.double() if double else precise(side) for side in (one, other))
@@ -229,7 +249,7 @@ def _judgements(
     return grades, judged
 
 
-def _check(name: str, given: Mapping[str, object]) -> None:
+def check_given(name: str, given: Mapping[str, object]) -> None:
     """Raise ShapeError unless everything has the shape and the kind of number that the contract says."""
     anchors, candidates, relevance = given["anchors"], given["candidates"], given["relevance"]
 

@@ -22,8 +22,10 @@ from typing import Any, Generic, Literal, ParamSpec, Union, get_args, get_origin
 from nearfar.config.component import Component, is_number, is_whole, parse_component, print_call
 from nearfar.errors import ConfigError, did_you_mean
 from nearfar.objectives.form import Composition, Form, Sum, Transposed
+from nearfar.objectives.matryoshka import Matryoshka
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.objective import Objective
+from nearfar.objectives.outline import Outline
 from nearfar.objectives.part import Outcome, Scope
 from nearfar.objectives.problem import Problem
 
@@ -184,7 +186,7 @@ class Named(Form):
         """The composition that the name stands for."""
         return ENTRIES[self.name].build(**dict(self.settings))
 
-    def outcome(self, problem: Problem, memory: Memory) -> Outcome:
+    def outcome(self, problem: Problem | Outline, memory: Memory) -> Outcome:
         """The losses of the anchors of a problem."""
         return self.form.outcome(problem, memory)
 
@@ -195,8 +197,8 @@ class Named(Form):
 def parse(text: str) -> Objective:
     """The objective that ``text`` names, such as ``InfoNCE(temperature=0.05, directions=symmetric)``.
 
-    Besides the names of the catalogue, ``Composition``, ``Sum`` and ``Transposed`` can be written out with their parts.
-    ``str`` of an objective parses back to an equal one.
+    Besides the names of the catalogue, ``Composition``, ``Sum``, ``Transposed`` and ``Matryoshka`` can be written out
+    with their parts. ``str`` of an objective parses back to an equal one.
 
     Raises:
         ConfigError: for an unknown name, an unknown field (with the nearest one) or a value out of range.
@@ -218,7 +220,8 @@ def _known() -> Mapping[str, Callable[..., object]]:
     """Everything that the text of an objective may name."""
     example = {"InfoNCE": ENTRIES["InfoNCE"]}  # the first one is the example in messages
     named = {entry.name: entry for entry in catalogue()}
-    return {**example, **named, **{kind.__name__: kind for kind in (Composition, Sum, Transposed)}, **_kinds(Component)}
+    around = {kind.__name__: kind for kind in (Composition, Sum, Transposed, Matryoshka)}
+    return {**example, **named, **around, **_kinds(Component)}
 
 
 def _kinds(base: type[Component]) -> dict[str, type[Component]]:

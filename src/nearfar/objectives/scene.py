@@ -33,16 +33,16 @@ class Scene:
 
 
 def make_scene(seed: int, objective: Objective) -> Scene:
-    """A batch from a seed, with what the objective needs."""
-    generator = torch.Generator().manual_seed(seed)
+    """A batch from a seed, with what the objective needs, in as many dimensions as it needs."""
+    generator, dim = torch.Generator().manual_seed(seed), width_for(objective)
 
     def drawn(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     # A common part gives strangers a cosine of .1; directions of unequal size let it vary by .15.
-    size, spread = ANCHORS, torch.linspace(1.0, 0.05, DIM - 1, dtype=torch.float64)
+    size, spread = ANCHORS, torch.linspace(1.0, 0.05, dim - 1, dtype=torch.float64)
     around = torch.full((3 * size, 1), 0.1, dtype=torch.float64).sqrt()
-    texts = torch.cat([around, 0.9**0.5 * normalize(drawn(3 * size, DIM - 1) * spread, dim=1)], dim=1)
+    texts = torch.cat([around, 0.9**0.5 * normalize(drawn(3 * size, dim - 1) * spread, dim=1)], dim=1)
     anchors, own, others = texts[:size], texts[size : 2 * size], texts[2 * size :]
     positives = at_cosine(anchors, own, 0.7 + 0.1 * drawn(size).clamp(-2, 2))
     hard = at_cosine(anchors[:HARD], others[:HARD], 0.4 + 0.1 * drawn(HARD).clamp(-2, 2))
@@ -51,8 +51,8 @@ def make_scene(seed: int, objective: Objective) -> Scene:
     every = {
         "index": torch.arange(size),
         "labels": torch.arange(size) % min([size, *(len(each.vectors) for each in classes_of(objective))]),
-        "guide_anchors": normalize(anchors + 0.05 * drawn(size, DIM), dim=1),
-        "guide_candidates": normalize(candidates + 0.05 * drawn(2 * size, DIM), dim=1),
+        "guide_anchors": normalize(anchors + 0.05 * drawn(size, dim), dim=1),
+        "guide_candidates": normalize(candidates + 0.05 * drawn(2 * size, dim), dim=1),
         "teacher": similarity + 0.05 * drawn(*similarity.shape),
     }
     relation = _relation()
@@ -64,6 +64,11 @@ def make_scene(seed: int, objective: Objective) -> Scene:
         inputs={name: every[name] for name in objective.needs},
         negative=1 if classes_of(objective) else size,  # another class, or the first anchor's hard negative
     )
+
+
+def width_for(objective: Objective) -> int:
+    """The width of an invented batch: ``DIM``, or as many dimensions as the objective looks at."""
+    return max(DIM, objective.least_width)
 
 
 def _relation() -> Relation:

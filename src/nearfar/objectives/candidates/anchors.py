@@ -1,6 +1,7 @@
 """Anchors against anchors: rows that belong together because their labels overlap."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 
@@ -22,6 +23,7 @@ class SharedPositives(Candidates):
     """
 
     overlap: float = 0.0
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.overlap) and 0 <= self.overlap < 1, self, "overlap", "a number from 0 to below 1")

@@ -20,6 +20,7 @@ class LabelledSides(Candidates):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    across_rows: ClassVar[bool] = True
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem over both sides, anchors first."""

@@ -23,6 +23,7 @@ class Prototypes(Candidates):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    across_rows: ClassVar[bool] = True
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with prototypes as its columns."""

@@ -21,6 +21,7 @@ class SameSideNegatives(Candidates):
 
     frozen: bool = True
     detached: ClassVar[tuple[str, ...]] = ("columns, with frozen",)
+    across_rows: ClassVar[bool] = True
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem over both sides, anchors first."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from nearfar.config.component import require
 from nearfar.objectives.masks import same_side
 from nearfar.objectives.memory import Memory
+from nearfar.objectives.outline import Outline
 from nearfar.objectives.part import Candidates
 from nearfar.objectives.problem import Problem, along_positives
 
@@ -73,6 +74,14 @@ class BothSides(Candidates):
             guide_anchors=guide,
             guide_candidates=guide,
         )
+
+    def outline(self, outline: Outline) -> Outline:
+        """The outline over both sides, of which a tile is a problem as it is."""
+        return outline.both_sides(self.related)
+
+    def of_tile(self, problem: Problem, memory: Memory) -> Problem:
+        """The problem itself."""
+        return problem
 
     def _within(self, problem: Problem) -> tuple[Bool[Tensor, "row row"], Bool[Tensor, "row row"]]:
         """Positive and valid pairs of the rows among themselves."""

@@ -1,5 +1,6 @@
 """Every positive against the negatives of all rows: a surrogate of the area under one curve for the whole batch."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,14 +10,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nearfar.config.component import require
+from nearfar.errors import ResourceError
 from nearfar.objectives.criteria.links import Link, Logistic
-from nearfar.objectives.criteria.rows import masked_mean, of_rows
+from nearfar.objectives.criteria.rows import of_rows
+from nearfar.objectives.criteria.two_passes import RowSurvey, TwoPasses, mean_of_positives
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome, Scope
 from nearfar.objectives.problem import Problem
 
 PAIRS_AT_ONCE = 2**22
 """So many differences are in memory at a time, forwards as well as backwards."""
+
+PAIRS_ONE_BY_ONE = 2**24
+"""Up to so many pairs of a positive and a negative, each of them is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,26 +33,98 @@ class AllRows(Criterion):
     added to a row changes the loss. A row counts when it has a positive and any row has a negative. Memory stays
     bounded: what a chunk of pairs needs is computed again in the backward pass.
 
+    With the ``Logistic`` link and more than 2 ** 24 pairs, time grows with positives and negatives instead of with
+    their pairs. What that leaves out is below 1e-6 of the loss and of each slope, and below 1e-11 in double precision,
+    see ``kernel_sums``. In this case memory does not grow with the pairs either.
+
     Attributes:
         link: what is done with the difference.
     """
 
     link: Link = Logistic()
     scope: ClassVar[Scope] = "batch"
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(isinstance(self.link, Link), self, "link", "a link, such as Hinge(margin=0.2)")
 
+    @property
+    def in_two_passes(self) -> bool:
+        """Whether there is a ``survey`` of some rows, which is enough to ``conclude`` the losses of all."""
+        return isinstance(self.link, Logistic)
+
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The loss of each row, for which all rows are needed."""
-        rows, columns = problem.positive.nonzero(as_tuple=True)
-        negatives = problem.z[problem.negative]
+        z, positive, negative = problem.z, problem.positive, problem.negative
+        kept = positive.any(dim=1) & negative.any()
+        if self.in_two_passes and int(positive.sum()) * int(negative.sum()) > PAIRS_ONE_BY_ONE:
+            try:
+                losses: Tensor = _InPasses.apply(z, positive, negative)  # type: ignore[no-untyped-call]
+                return of_rows(problem, losses, kept)
+            except ResourceError:  # logits too far apart: one by one they are slow, and no wider than they are
+                pass
+        rows, columns = positive.nonzero(as_tuple=True)
+        negatives = z[negative]
         size = max(PAIRS_AT_ONCE // max(len(rows), 1), 1)
-        sums: Tensor = _InChunks.apply(problem.z[rows, columns], negatives, self.link, size)  # type: ignore[no-untyped-call]
-        found = sums / max(len(negatives), 1)
-        terms = torch.zeros_like(problem.z).index_put((rows, columns), found)
-        kept = problem.positive.any(dim=1) & problem.negative.any()
-        return of_rows(problem, masked_mean(terms, problem.positive), kept)
+        sums: Tensor = _InChunks.apply(z[rows, columns], negatives, self.link, size)  # type: ignore[no-untyped-call]
+        return of_rows(problem, mean_of_positives(sums, rows, len(z)) / max(len(negatives), 1), kept)
+
+    def survey(self, problem: Problem) -> RowSurvey:
+        """What some rows tell for the losses of all, without gradient. For the ``Logistic`` link."""
+        passes = TwoPasses(len(problem.z), problem.z.dtype)
+        passes.collect(problem.z, problem.positive, problem.negative)
+        return RowSurvey(passes, None if problem.importance is None else problem.importance.detach())
+
+    def conclude(
+        self, surveys: Sequence[RowSurvey], rows: Sequence[int]
+    ) -> tuple[Outcome, Callable[[int, Problem], Float[Tensor, ""]]]:
+        """The losses of all rows, from surveys of some each.
+
+        Args:
+            surveys: at least one, in order.
+            rows: how many rows each of them has.
+
+        Returns:
+            the outcome, and a function of the place of a survey and its problem with gradient: a number whose gradient
+            is that of the loss as far as it goes through these rows. Its value means nothing.
+        """
+        whole = TwoPasses(sum(rows), surveys[0].passes.negatives.dtype)
+        starts = [sum(rows[:place]) for place in range(len(rows))]
+        for start, each in zip(starts, surveys, strict=True):
+            whole.merge(each.passes, start)
+        losses, kept = whole.losses()
+        weights = [each.importance for each in surveys if each.importance is not None]
+        importance = torch.cat(weights) if weights else torch.ones_like(losses)
+        share = kept.to(losses.dtype) / kept.sum().clamp(min=1)  # of each row in the loss of the step
+        whole.begin(importance * share)
+
+        def pulled(place: int, problem: Problem) -> Float[Tensor, ""]:
+            slopes = whole.slopes(problem.z, problem.positive, problem.negative, starts[place])
+            found = torch.dot(problem.z.reshape(-1), slopes.view(-1))
+            if problem.importance is None:
+                return found
+            own = slice(starts[place], starts[place] + rows[place])
+            return found + torch.dot(problem.importance, (losses * share)[own])
+
+        return Outcome(torch.where(kept, importance * losses, 0.0), kept), pulled
+
+
+class _InPasses(torch.autograd.Function):
+    """``TwoPasses`` over one tile, the whole."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        ctx.passes = TwoPasses(len(z), z.dtype)
+        ctx.passes.collect(z, positive, negative)
+        ctx.save_for_backward(z, positive, negative)
+        losses: Tensor = ctx.passes.losses()[0]
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.passes.begin(slope)
+        return ctx.passes.slopes(*ctx.saved_tensors), None, None
 
 
 class _InChunks(torch.autograd.Function):

@@ -63,6 +63,7 @@ class LabelFit(Criterion):
     form: Literal["covariance", "agreement"] = "covariance"
     matrix: tuple[tuple[float, ...], ...] | None = None
     scope: ClassVar[Scope] = "batch"
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(self.form in ("covariance", "agreement"), self, "form", "covariance or agreement")

@@ -43,6 +43,7 @@ class GaussianClasses(Criterion):
     boundary: float = 0.0
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     reads: ClassVar[Literal["scores", "vectors"]] = "vectors"
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("temperature", "epsilon"):

@@ -23,6 +23,7 @@ class Opposite(Criterion):
     reads: ClassVar[Literal["scores", "vectors"]] = "vectors"
     needs_positives: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"guide_candidates"})
+    shares_space: ClassVar[bool] = True
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The mean over the candidates."""

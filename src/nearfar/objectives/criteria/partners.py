@@ -28,6 +28,7 @@ class Partners(Target):
 
     of_vectors: Literal["anchors", "guide", "teacher"] = "anchors"
     detached: ClassVar[tuple[str, ...]] = ("shares of the columns",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -88,6 +88,7 @@ class Spectral(Predictor):
     floor: float = 1e-4
     sized: ClassVar[bool] = True
     detached: ClassVar[tuple[str, ...]] = ("weight of the predictor",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         share = is_number(self.momentum) and 0 <= self.momentum < 1
@@ -171,6 +172,7 @@ class Prediction(Criterion):
     target: Literal["same", "guide"] = "same"
     reads: ClassVar[Literal["scores", "vectors"]] = "vectors"
     detached: ClassVar[tuple[str, ...]] = ("targets",)
+    shares_space: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(isinstance(self.predictor, Predictor), self, "predictor", "a predictor, such as Perceptron(hidden=512)")

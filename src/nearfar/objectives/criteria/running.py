@@ -136,6 +136,11 @@ class RunningMean(Criterion):
     needs: ClassVar[frozenset[str]] = frozenset({"index"})
     detached: ClassVar[tuple[str, ...]] = ("derivative of the outer function", "running means")
 
+    @property
+    def across_rows(self) -> bool:  # type: ignore[override]  # depends on a field here
+        """Whether what is remembered belongs to pairs, whose places are given out for the whole step at once."""
+        return self.inner.by_pair
+
     def __post_init__(self) -> None:
         require(isinstance(self.inner, Inner), self, "inner", "what is averaged, such as LogMeanExp()")
         require(is_number(self.gamma) and 0 < self.gamma <= 1, self, "gamma", "a number above 0, and at most 1")

@@ -1,16 +1,19 @@
 """C1, the softmax row: the log-ratio of a positive against a log-sum, with the denominator spelled out."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nearfar.config.component import Component, is_number, require
+from nearfar.config.component import is_number, require
 from nearfar.errors import ConfigError
+from nearfar.objectives.criteria.outer import Log, Outer
 from nearfar.objectives.criteria.rows import front, of_rows
+from nearfar.objectives.criteria.surveys import Positives, Survey, concluded
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
 from nearfar.objectives.problem import Problem
@@ -18,81 +21,6 @@ from nearfar.objectives.softmax import masked_logsumexp
 
 Block = Literal["row", "column", "anchors", "candidates"]
 BLOCKS: tuple[Block, ...] = ("row", "column", "anchors", "candidates")
-
-
-class Outer(Component):
-    """What is done with -log p of a positive."""
-
-    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The loss of each positive, from -log of its probability."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Log(Outer):
-    """The negative log-likelihood itself."""
-
-    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The surprise as it is."""
-        return surprise
-
-
-@dataclass(frozen=True, kw_only=True)
-class FocalPower(Outer):
-    """Focal weight ``(1 - p) ** gamma`` on the negative log-likelihood: what is learned already counts less.
-
-    Attributes:
-        gamma: 0 leaves the loss as it is.
-        detach: no gradient flows through the weight.
-    """
-
-    gamma: float = 0.5
-    detach: bool = False
-    detached: ClassVar[tuple[str, ...]] = ("focal weight, with detach",)
-
-    def __post_init__(self) -> None:
-        require(is_number(self.gamma) and self.gamma >= 0, self, "gamma", "a number of at least 0")
-
-    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The weighted surprise. ``1 - p`` is kept above 1e-6: below 1, gamma has an infinite slope at 0."""
-        missing = -torch.expm1(-surprise)
-        weight = missing.clamp(min=1e-6) ** self.gamma
-        return (weight.detach() if self.detach else weight) * surprise
-
-
-@dataclass(frozen=True, kw_only=True)
-class Power(Outer):
-    """The comp-sum family (arXiv 2304.07288): ``(u ** (1 - exponent) - 1) / (1 - exponent)`` of ``u = 1 / p``.
-
-    Attributes:
-        exponent: 0 sum-exponential, 1 cross-entropy, between 1 and 2 generalised cross-entropy, 2 mean absolute error.
-    """
-
-    exponent: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(is_number(self.exponent) and self.exponent >= 0, self, "exponent", "a number of at least 0")
-
-    def of(self, surprise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The function of the surprise, log u."""
-        rest = 1 - self.exponent
-        return surprise if rest == 0 else torch.expm1(rest * surprise) / rest
-
-
-@dataclass(frozen=True, eq=False)
-class Positives:
-    """The positive pairs of a problem, one after the other: losses are needed at these few places alone."""
-
-    rows: Int[Tensor, " pair"]
-    columns: Int[Tensor, " pair"]
-
-    def of(self, values: Shaped[Tensor, "row column"]) -> Shaped[Tensor, " pair"]:
-        """The value of each pair, of a matrix, of a column that stands for all, or of a row that does."""
-        rows, columns = (
-            place if size > 1 else torch.zeros_like(place)
-            for place, size in zip((self.rows, self.columns), values.shape, strict=True)
-        )
-        return values[rows, columns]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,34 +77,97 @@ class Softmax(Criterion):
         """Whether anchors, or candidates, are contrasted among themselves."""
         return "anchors" in self.blocks or "candidates" in self.blocks
 
+    @property
+    def across_rows(self) -> bool:  # type: ignore[override]  # depends on a field here
+        """Whether rows need one another: along columns, and where each side is contrasted among itself."""
+        return set(self.blocks) != {"row"}
+
+    @property
+    def in_two_passes(self) -> bool:
+        """Whether sums along columns are all that rows need of one another."""
+        return self.inside is None and not self.blocks_beside
+
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:
         """The loss of each row that has a positive."""
         if self.inside is not None:
             return self._pooled(problem)
-        groups = (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
+        return self._losses(self.survey(problem), len(problem.anchors))
+
+    def survey(self, problem: Problem) -> Survey:
+        """What rows tell of their positive pairs: log-sums, and what is subtracted from them."""
         pairs = Positives(*problem.positive.nonzero(as_tuple=True))
         counts = problem.positive.sum(dim=1, keepdim=True).to(problem.z.dtype)
-        shares = pairs.of(1 / counts.clamp(min=1) if problem.shares is None else problem.shares)
+        told = {"share": pairs.of(1 / counts.clamp(min=1) if problem.shares is None else problem.shares)}
+        repelled = problem.z if problem.bias is None else problem.z + problem.bias
+        for place, blocks in enumerate(self._groups):
+            mass, further = self._log_mass(problem, pairs, repelled, blocks)
+            told |= {f"mass {place}": mass, f"pulled {place}": self._pulled(problem, pairs, blocks)}
+            if further is not None:
+                told[f"further {place}"] = further
+        log_sums, sums = {}, {}
+        if "column" in self.blocks:
+            log_sums["negatives"] = masked_logsumexp(repelled.T, problem.negative.T)
+        if self._smooth(("column",)):
+            told["logit"] = pairs.of(problem.z)
+            sums = {"logits": _negative_logits(problem).sum(dim=0), "number": problem.negative.sum(dim=0)}
+        return Survey(pairs=pairs, told=told, log_sums=log_sums, sums=sums, importance=problem.importance)
+
+    def conclude(
+        self, surveys: Sequence[Survey], rows: Sequence[int]
+    ) -> tuple[Outcome, Callable[[int, Problem], Float[Tensor, ""]]]:
+        """The losses of all rows from the surveys of their tiles; see ``surveys.concluded``."""
+        outcome, pulled = concluded(surveys, rows, self._losses)
+        return outcome, lambda place, problem: pulled(place, self.survey(problem))
+
+    @property
+    def _groups(self) -> tuple[tuple[Block, ...], ...]:
+        """The blocks, those of one log-sum together."""
+        return (self.blocks,) if self.partition == "joint" else tuple((block,) for block in self.blocks)
+
+    def _smooth(self, blocks: tuple[Block, ...]) -> bool:
+        """Whether the target of these blocks is smoothed."""
+        return self.smoothing > 0 and blocks in self._groups
+
+    def _losses(self, survey: Survey, rows: int) -> Outcome:
+        """The loss of each row, once the sums along columns are known."""
+        pairs, told = survey.pairs, survey.told
+        floor = torch.finfo(told["share"].dtype).min
         terms, filled = [], torch.zeros_like(pairs.rows, dtype=torch.bool)
-        for blocks in groups:
-            mass, some = self._log_mass(problem, pairs, blocks)
+        for place, blocks in enumerate(self._groups):
+            mass, pulled = told[f"mass {place}"], told[f"pulled {place}"]
+            if "column" in blocks:
+                mass = torch.logaddexp(mass, survey.log_sums["negatives"][pairs.columns])
+            # Other positives alone are nothing to be told apart from. What is not a number stays and is seen.
+            some = ~(mass <= floor / 2)
+            if f"further {place}" in told:
+                mass = torch.logaddexp(mass, told[f"further {place}"])
+            if blocks == ("column",) and self._smooth(blocks):
+                pushed, number = (survey.sums[name][pairs.columns] for name in ("logits", "number"))
+                pulled = pulled + self.smoothing * (told["logit"] + pushed) / (1 + number)
             # Nothing that is not counted reaches the outer function, whose slope may be infinite there.
-            terms.append(self.outer.of(torch.where(some, mass - self._pulled(problem, pairs, blocks), 0.0)))
+            terms.append(self.outer.of(torch.where(some, mass - pulled, 0.0)))
             filled = filled | some
-        losses = problem.z.new_zeros(len(counts)).index_add(0, pairs.rows, shares * torch.stack(terms).mean(dim=0))
+        each = told["share"] * torch.stack(terms).mean(dim=0)
+        losses = each.new_zeros(rows).index_add(0, pairs.rows, each)
         kept = torch.zeros_like(losses, dtype=torch.int64).index_add(0, pairs.rows, filled.long()) > 0
-        return of_rows(problem, losses, kept)
+        losses = torch.where(kept, losses, 0.0)
+        return Outcome(losses if survey.importance is None else survey.importance * losses, kept)
 
     def _pulled(self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]) -> Float[Tensor, " pair"]:
-        """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target."""
+        """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target.
+
+        Along columns the mean is not known to the rows, and is added when the losses are concluded.
+        """
         logit = pairs.of(problem.z)
         pulled = logit if problem.attraction is None else pairs.of(problem.attraction) * logit
         if self.smoothing == 0:
             return pulled
-        along = 0 if blocks == ("column",) else 1
-        pushed = torch.where(problem.negative, problem.z, 0.0).sum(dim=along, keepdim=True)
-        mean = (logit + pairs.of(pushed)) / (1 + pairs.of(problem.negative.sum(dim=along, keepdim=True)))
-        return (1 - self.smoothing) * pulled + self.smoothing * mean
+        pulled = (1 - self.smoothing) * pulled
+        if blocks == ("column",):
+            return pulled
+        pushed = pairs.of(_negative_logits(problem).sum(dim=1, keepdim=True))
+        mean = (logit + pushed) / (1 + pairs.of(problem.negative.sum(dim=1, keepdim=True)))
+        return pulled + self.smoothing * mean
 
     def _pooled(self, problem: Problem) -> Outcome:
         """The loss of rows whose positives are added up inside the log, each with its bias."""
@@ -201,10 +192,9 @@ class Softmax(Criterion):
         return of_rows(problem, self.outer.of(losses), usable)
 
     def _log_mass(
-        self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]
-    ) -> tuple[Float[Tensor, " pair"], Bool[Tensor, " pair"]]:
-        """Log D of every pair over some blocks, and where there is one."""
-        repelled = problem.z if problem.bias is None else problem.z + problem.bias
+        self, problem: Problem, pairs: Positives, repelled: Float[Tensor, "row column"], blocks: tuple[Block, ...]
+    ) -> tuple[Float[Tensor, " pair"], Float[Tensor, " pair"] | None]:
+        """Log D of every pair over some blocks, as far as its row knows, and the mass of other positives apart."""
         own = [pairs.of(problem.z)] * self.own
         pieces: list[Tensor] = []
         further: list[Tensor] = []
@@ -214,7 +204,6 @@ class Softmax(Criterion):
             pieces += own
         if "column" in blocks:
             pieces += own * (self.twice or "row" not in blocks)
-            pieces.append(pairs.of(masked_logsumexp(repelled.T, problem.negative.T)[None, :]))
         if "anchors" in blocks:
             pieces.append(pairs.of(_beside(problem.anchors, problem.among_anchors, problem)[:, None]))
         if "candidates" in blocks:
@@ -224,11 +213,7 @@ class Softmax(Criterion):
         # One by one onto what is finite: the sum of two empty blocks would have no gradient.
         for piece in pieces:
             mass = torch.logaddexp(mass, piece)
-        # Other positives alone are nothing to be told apart from. What is not a number stays and is seen.
-        some = ~(mass <= floor / 2)
-        for piece in further:
-            mass = torch.logaddexp(mass, piece)
-        return mass, some
+        return mass, further[0] if further else None
 
     def _row(
         self, problem: Problem, pairs: Positives, repelled: Float[Tensor, "row column"]
@@ -264,6 +249,11 @@ class Softmax(Criterion):
         rest = mass + torch.log(-torch.expm1(torch.where(room, ratio, -1.0))) - math.log1p(-self.prior)
         corrected = torch.where(room & ~(rest <= lowest), rest, lowest)
         return torch.where(some, corrected, float("-inf"))
+
+
+def _negative_logits(problem: Problem) -> Float[Tensor, "row column"]:
+    """The logits of negatives, 0 elsewhere."""
+    return torch.where(problem.negative, problem.z, 0.0)
 
 
 def _beside(

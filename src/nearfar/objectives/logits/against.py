@@ -22,6 +22,7 @@ class AgainstGuide(Logits):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"guide_candidates"})
+    shares_space: ClassVar[bool] = True
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with differences as its logits."""

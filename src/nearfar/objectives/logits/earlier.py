@@ -21,6 +21,7 @@ class GuidePositives(Logits):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"guide_candidates"})
+    shares_space: ClassVar[bool] = True
     detached: ClassVar[tuple[str, ...]] = ("vectors of the positives",)
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:

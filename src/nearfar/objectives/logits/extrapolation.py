@@ -41,7 +41,7 @@ class ExtrapolatePositives(Logits):
 
     def draw(self, problem: Problem, generator: torch.Generator) -> Float[Tensor, "row 1"]:
         """How far u is above 1."""
-        return beta(generator, self.concentration, (len(problem.z), 1), problem.z)
+        return beta(generator, self.concentration, (len(problem.z), 1), problem.z, problem.window)
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with lower logits of its positives."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,7 @@ class StudentKernel(Logits):
 
     freedom: float = 10.0
     sigma: float = 1.0
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.freedom) and self.freedom > 0, self, "freedom", "a number above 0")

@@ -59,6 +59,7 @@ class ColumnScale(Logits):
 
     factor: float = 1.0
     detached: ClassVar[tuple[str, ...]] = ("deviation of each column",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.factor) and self.factor > 0, self, "factor", "a number above 0")

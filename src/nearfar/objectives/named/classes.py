@@ -10,8 +10,9 @@ from nearfar.objectives.candidates.classes import TrainedClasses
 from nearfar.objectives.candidates.sides import OtherSide
 from nearfar.objectives.candidates.single import EachPositive
 from nearfar.objectives.criteria.distributions import RowDivergence
+from nearfar.objectives.criteria.outer import Power
 from nearfar.objectives.criteria.pointwise import Pointwise
-from nearfar.objectives.criteria.softmax import Power, Softmax
+from nearfar.objectives.criteria.softmax import Softmax
 from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.margin import Margin
 from nearfar.objectives.logits.robust import AdaptiveTemperature

@@ -2,14 +2,17 @@
 
 from typing import Literal
 
+from nearfar.objectives.candidates.keys import GuideKeys
 from nearfar.objectives.candidates.labelled import LabelledSides
 from nearfar.objectives.candidates.queue import Queue
+from nearfar.objectives.candidates.sides import OtherSide
 from nearfar.objectives.criteria.mixed_pairs import ContrastiveHost, MixedPairs, MultiSimilarityHost
-from nearfar.objectives.criteria.softmax import FocalPower, Softmax
+from nearfar.objectives.criteria.outer import FocalPower
+from nearfar.objectives.criteria.softmax import Softmax
 from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.extrapolation import ExtrapolatePositives
 from nearfar.objectives.logits.temperature import Temperature
-from nearfar.objectives.part import Synthesis
+from nearfar.objectives.part import Candidates, Synthesis
 from nearfar.objectives.registry import entry
 from nearfar.objectives.synthesis.interpolate import InterpolateNegatives
 from nearfar.objectives.synthesis.labels import MixAroundLabels, MixTowardsLabels
@@ -18,7 +21,9 @@ from nearfar.objectives.synthesis.perturb import Perturb
 from nearfar.objectives.weights.label_gap import LabelGap
 
 __all__ = [
+    "XBM",
     "Adversarial",
+    "ESimCSE",
     "HardMix",
     "Metrix",
     "MoCHi",
@@ -28,6 +33,8 @@ __all__ = [
     "SupReMix",
 ]
 
+Keys = Literal["guide", "given"]
+
 _ROW = r"\ell_i = -z_{ip} + \log \Big( e^{z_{ip}} + \sum_{n \in N_i} e^{z_{in}}"
 
 
@@ -36,26 +43,80 @@ def queued(size: int) -> tuple[Synthesis, ...]:
     return (Queue(size=size),) if size else ()
 
 
+def seen_by(keys: Keys) -> Candidates:
+    """What rows are compared with: the candidates, or the guide's vectors of them."""
+    return GuideKeys() if keys == "guide" else OtherSide()
+
+
 @entry(
     paper="Momentum Contrast for Unsupervised Visual Representation Learning",
     arxiv="1911.05722",
     equation=_ROW + r" + \sum_{k \in Q} e^{z_{ik}} \Big)",
     family="synthesis",
 )
-def MoCo(*, temperature: float = 0.07, size: int = 4096) -> Form:
-    """InfoNCE with a queue of the candidates of earlier calls as further negatives.
+def MoCo(*, temperature: float = 0.07, size: int = 4096, keys: Keys = "guide") -> Form:
+    """InfoNCE of anchors against keys, and against a queue of the keys of earlier calls as further negatives.
 
-    Negatives of the batch stay beside it, which the paper does without. The queue carries no gradient and is part of
-    the checkpoint. The paper embeds candidates by a moving average of the encoder: give its vectors as candidates. With
-    the encoder's own it is a cross-batch memory (arXiv 1912.06798), which needs slow training. A text of the queue is
-    never a negative of a row that it is relevant to, as far as the call tells. Values start near the log of the number
-    of columns, so they grow while the queue fills.
+    Keys are the candidates by a moving average of the encoder, given as ``guide_candidates``; neither they nor the
+    queue carry gradient. Negatives of the batch stay beside the queue, which the paper does without. A text of the
+    queue is never a negative of a row that it is relevant to, as far as the relation tells. Values start near the log
+    of the number of columns, so they grow while the queue fills.
 
     Args:
         temperature: divides the similarities; above 0.
-        size: how many candidates the queue holds.
+        size: how many keys the queue holds; the paper has 65536.
+        keys: ``guide`` takes the guide's vectors of the candidates as keys; ``given`` the candidates as they are given,
+            with gradient if they have any: for keys that you have made yourself. See ``XBM`` for the encoder's own.
     """
-    return Composition(criterion=Softmax(), synthesis=queued(size), logits=(Temperature(temperature=temperature),))
+    return Composition(
+        criterion=Softmax(),
+        candidates=seen_by(keys),
+        synthesis=queued(size),
+        logits=(Temperature(temperature=temperature),),
+    )
+
+
+@entry(
+    paper="Cross-Batch Memory for Embedding Learning",
+    arxiv="1912.06798",
+    equation=_ROW + r" + \sum_{k \in M} e^{z_{ik}} \Big)",
+    family="synthesis",
+)
+def XBM(*, temperature: float = 0.05, size: int = 4096, warm_up: int = 0) -> Form:
+    """InfoNCE with the encoder's own vectors of the candidates of earlier calls as further negatives.
+
+    The memory carries no gradient and is part of the checkpoint. Its vectors are as old as it is long, so that it wants
+    an encoder that moves slowly: start it after the first large steps, and keep the learning rate small. A text of the
+    memory is never a negative of a row that it is relevant to, as far as the relation tells. Any other pair loss gets
+    such a memory by ``synthesis=[Queue(size=4096, warm_up=1000)]``.
+
+    Args:
+        temperature: divides the similarities; above 0.
+        size: how many candidates the memory holds.
+        warm_up: calls in training mode before anything is compared with it.
+    """
+    memory = (Queue(size=size, warm_up=warm_up),)
+    return Composition(criterion=Softmax(), synthesis=memory, logits=(Temperature(temperature=temperature),))
+
+
+@entry(
+    paper="ESimCSE: Enhanced Sample Building Method for Contrastive Learning of Unsupervised Sentence Embedding",
+    arxiv="2109.04380",
+    equation=_ROW + r" + \sum_{k \in Q} e^{z_{ik}} \Big)",
+    family="synthesis",
+)
+def ESimCSE(*, temperature: float = 0.05, size: int = 160) -> Form:
+    """InfoNCE with a queue that a moving average of the encoder fills, while the candidates themselves are trained.
+
+    The moving average's vectors, made without dropout, are given as ``guide_candidates``, with a momentum of 0.995. The
+    other half of the paper, repeating some words of the positive, is done to the data.
+
+    Args:
+        temperature: divides the similarities; above 0.
+        size: how many candidates the queue holds; the paper has 2.5 times the batch, which is 64.
+    """
+    queue = (Queue(size=size, filled_with="guide"),)
+    return Composition(criterion=Softmax(), synthesis=queue, logits=(Temperature(temperature=temperature),))
 
 
 @entry(
@@ -73,6 +134,7 @@ def MoCHi(
     mixed_with_query: int = 8,
     warm_up: int = 0,
     queue: int = 0,
+    keys: Keys = "given",
     seed: int = 0,
 ) -> Form:
     """InfoNCE with mixtures of each anchor's hardest negatives, and of them with the anchor, as further negatives.
@@ -87,12 +149,17 @@ def MoCHi(
         mixed_with_query: mixtures of a negative with the anchor, whose share is at most a half.
         warm_up: calls in training mode before the first mixture.
         queue: how many candidates of earlier calls are negatives too; 0 for none.
+        keys: ``guide`` compares with the guide's vectors of the candidates, such as those of a moving average of the
+            encoder, as the paper does; ``given`` with the candidates as they are given, and trains them too.
         seed: of the draws.
     """
     pairs = Mix(hardest=hardest, count=mixed, warm_up=warm_up, seed=seed)
     query = Mix(first="anchor", hardest=hardest, count=mixed_with_query, ceiling=0.5, warm_up=warm_up, seed=seed + 1)
     return Composition(
-        criterion=Softmax(), synthesis=(*queued(queue), pairs, query), logits=(Temperature(temperature=temperature),)
+        criterion=Softmax(),
+        candidates=seen_by(keys),
+        synthesis=(*queued(queue), pairs, query),
+        logits=(Temperature(temperature=temperature),),
     )
 
 
@@ -189,7 +256,7 @@ def Metrix(
     family="synthesis",
 )
 def PositiveExtrapolation(
-    *, temperature: float = 0.07, renormalise: bool = True, queue: int = 0, seed: int = 0
+    *, temperature: float = 0.07, renormalise: bool = True, queue: int = 0, keys: Keys = "given", seed: int = 0
 ) -> Form:
     """InfoNCE whose positives are made harder: anchor and positive are pushed apart before they are compared.
 
@@ -200,11 +267,16 @@ def PositiveExtrapolation(
         temperature: divides the similarities; above 0.
         renormalise: keep the cosine within -1 and 1; the authors' command does not.
         queue: how many candidates of earlier calls are negatives too; 0 for none.
+        keys: ``guide`` compares with the guide's vectors of the candidates, such as those of a moving average of the
+            encoder, as the paper does; ``given`` with the candidates as they are given, and trains them too.
         seed: of the draws.
     """
     harder = ExtrapolatePositives(renormalise=renormalise, seed=seed)
     return Composition(
-        criterion=Softmax(), synthesis=queued(queue), logits=(harder, Temperature(temperature=temperature))
+        criterion=Softmax(),
+        candidates=seen_by(keys),
+        synthesis=queued(queue),
+        logits=(harder, Temperature(temperature=temperature)),
     )
 
 
@@ -216,7 +288,13 @@ def PositiveExtrapolation(
     family="synthesis",
 )
 def NegativeInterpolation(
-    *, temperature: float = 0.07, renormalise: bool = True, replace: bool = True, queue: int = 0, seed: int = 0
+    *,
+    temperature: float = 0.07,
+    renormalise: bool = True,
+    replace: bool = True,
+    queue: int = 0,
+    keys: Keys = "given",
+    seed: int = 0,
 ) -> Form:
     """InfoNCE whose negatives are mixtures of two candidates, or of two entries of a queue.
 
@@ -228,11 +306,16 @@ def NegativeInterpolation(
         renormalise: bring mixtures back to length 1; the authors' command does not.
         replace: the mixtures take the place of the negatives; otherwise they come beside them.
         queue: how many candidates of earlier calls are mixed too; 0 for none.
+        keys: ``guide`` compares with the guide's vectors of the candidates, such as those of a moving average of the
+            encoder, as the paper does; ``given`` with the candidates as they are given, and trains them too.
         seed: of the draws.
     """
     mixed = InterpolateNegatives(replace=replace, renormalise=renormalise, seed=seed)
     return Composition(
-        criterion=Softmax(), synthesis=(*queued(queue), mixed), logits=(Temperature(temperature=temperature),)
+        criterion=Softmax(),
+        candidates=seen_by(keys),
+        synthesis=(*queued(queue), mixed),
+        logits=(Temperature(temperature=temperature),),
     )
 
 

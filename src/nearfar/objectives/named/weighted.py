@@ -3,10 +3,11 @@
 from typing import Literal
 
 from nearfar.objectives.candidates.sides import BothSides
+from nearfar.objectives.criteria.outer import FocalPower
 from nearfar.objectives.criteria.pairwise import Pairwise
 from nearfar.objectives.criteria.partners import Partners
 from nearfar.objectives.criteria.soft_targets import SoftTargets
-from nearfar.objectives.criteria.softmax import Block, FocalPower, Softmax
+from nearfar.objectives.criteria.softmax import Block, Softmax
 from nearfar.objectives.form import Composition, Form, Sum
 from nearfar.objectives.logits.earlier import GuidePositives
 from nearfar.objectives.logits.temperature import Temperature

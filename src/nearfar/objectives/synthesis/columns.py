@@ -98,8 +98,8 @@ def _beside(one: Shaped[Tensor, "row column"], other: Shaped[Tensor, "row more"]
 
 
 def _fresh(problem: Problem, more: int) -> Int[Tensor, " more"]:
-    """Identities below all that are there."""
+    """Identities below all that are there, and below 0, where no text of a dataset is."""
     known = [ids for ids in (problem.row_ids, problem.column_ids) if ids is not None and len(ids)]
     assert known
-    least = torch.stack([ids.min() for ids in known]).min()
+    least = torch.stack([ids.min() for ids in known]).min().clamp(max=0)
     return least - 1 - torch.arange(more, device=least.device)

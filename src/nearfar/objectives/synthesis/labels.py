@@ -37,6 +37,7 @@ class MixTowardsLabels(Synthesis):
     seed: int = 0
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     detached: ClassVar[tuple[str, ...]] = ("mixtures",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_whole(self, "count", 0)
@@ -88,6 +89,7 @@ class MixAroundLabels(Synthesis):
     seed: int = 0
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     detached: ClassVar[tuple[str, ...]] = ("mixtures",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_whole(self, "count", 0)

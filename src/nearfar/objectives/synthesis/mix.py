@@ -94,19 +94,19 @@ class Mix(Synthesis):
 
         A column is -1 where the row has nothing to draw from.
         """
-        allowed = pool(problem, self.pool, self.hardest)
+        allowed, window = pool(problem, self.pool, self.hardest), problem.window
         first = self.first
         if first == "either":
             first = "anchor" if int(torch.randint(2, (), generator=generator)) else "positive"
         one: Int[Tensor, "row made"] | None = None
         if first == "negative":
-            one, other = pairs(generator, allowed, self.count)
+            one, other = pairs(generator, allowed, self.count, window)
         else:
             if first == "positive":
-                one = members(generator, problem.positive & _real(problem), self.count)
-            other = members(generator, allowed, self.count)
-        shape = (1, 1) if self.shared else (len(allowed), self.count)
-        share = self.ceiling * beta(generator, self.concentration, shape, problem.anchors)
+                one = members(generator, problem.positive & _real(problem), self.count, window)
+            other = members(generator, allowed, self.count, window)
+        shape, rows = ((1, 1), None) if self.shared else ((len(allowed), self.count), window)
+        share = self.ceiling * beta(generator, self.concentration, shape, problem.anchors, rows)
         return one, other, share.expand(len(allowed), self.count)
 
 

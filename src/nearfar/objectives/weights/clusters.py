@@ -37,6 +37,7 @@ class ClusterCounts(Weight):
     normalised: bool = True
     seed: int = 0
     detached: ClassVar[tuple[str, ...]] = ("clusters",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("clusters", "runs", "steps"):

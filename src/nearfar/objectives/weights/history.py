@@ -38,6 +38,7 @@ class LossHistory(Weight):
     visits: int | None = None
     needs: ClassVar[frozenset[str]] = frozenset({"index"})
     detached: ClassVar[tuple[str, ...]] = ("weights of rows",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.noisy) and self.noisy >= 0, self, "noisy", "a number of at least 0")

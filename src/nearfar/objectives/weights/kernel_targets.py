@@ -27,6 +27,7 @@ class KernelTargets(Weight):
     freedom: float = 100.0
     sigma: float = 10.0
     needs: ClassVar[frozenset[str]] = frozenset({"guide_anchors", "guide_candidates"})
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.freedom) and self.freedom > 0, self, "freedom", "a number above 0")

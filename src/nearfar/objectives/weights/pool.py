@@ -28,6 +28,7 @@ class PooledPairs(Weight):
 
     whisker: float | None = 1.5
     detached: ClassVar[tuple[str, ...]] = ("quartiles of the pool",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         usable = self.whisker is None or (is_number(self.whisker) and self.whisker >= 0)

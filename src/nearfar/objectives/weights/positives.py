@@ -25,6 +25,7 @@ class HarderPositives(Weight):
 
     sigma: float = 0.5
     detached: ClassVar[tuple[str, ...]] = ("weights of the positives",)
+    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(is_number(self.sigma) and self.sigma > 0, self, "sigma", "a number above 0")

@@ -31,6 +31,11 @@ class InversePropensity(Weight):
     needs: ClassVar[frozenset[str]] = frozenset({"teacher"})
     detached: ClassVar[tuple[str, ...]] = ("weights of rows",)
 
+    @property
+    def across_rows(self) -> bool:  # type: ignore[override]  # depends on a field here
+        """Whether weights are divided by their mean over rows."""
+        return self.normalised
+
     def __post_init__(self) -> None:
         require(is_number(self.temperature) and self.temperature > 0, self, "temperature", "a number above 0")
         bound = self.maximum is None or (is_number(self.maximum) and self.maximum >= 1)
