@@ -12,7 +12,7 @@ Axis names, used in every signature::
     pair        entries of a sparse relation
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
@@ -35,6 +35,67 @@ class Origin(IntEnum):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class KnownPairs:
+    """Every pair of texts that the training data knows to belong together, whether or not a step holds both.
+
+    For columns that are not candidates of the step, such as those of a queue: the relation of the step does not list
+    them. A relevant pair is a query and a node; a document stands at one node, and a node may have many documents.
+
+    Attributes:
+        nodes: the node of the document that has each identity; -1 where no document has it. At least one.
+        starts: where the nodes relevant to the query of each identity start in ``positives``, and where the last end.
+        positives: relevant nodes.
+    """
+
+    nodes: Int[Tensor, " identity"]
+    starts: Int[Tensor, " identity_plus_one"]
+    positives: Int[Tensor, " pair"]
+    _copies: dict[torch.device, "KnownPairs"] = field(default_factory=dict, repr=False)
+
+    def between(self, rows: Int[Tensor, " row"], columns: Int[Tensor, " column"]) -> Bool[Tensor, "row column"]:
+        """Which rows and columns, given by identity, belong together: one as the query, the other as the document."""
+        return self._of_queries(rows, columns) | self._of_queries(columns, rows).T
+
+    def to(self, device: torch.device | str) -> "KnownPairs":
+        """The same pairs on another device. Copied once for a device: they are the same at every step."""
+        device = torch.device(device)
+        if self.nodes.device == device:
+            return self
+        if device not in self._copies:
+            self._copies[device] = KnownPairs(
+                nodes=self.nodes.to(device), starts=self.starts.to(device), positives=self.positives.to(device)
+            )
+        return self._copies[device]
+
+    def _of_queries(
+        self, queries: Int[Tensor, " query"], documents: Int[Tensor, " document"]
+    ) -> Bool[Tensor, "query document"]:
+        places, nodes = self._relevant(queries)
+        distinct, there = torch.unique(self._nodes_of(documents), return_inverse=True)
+        listed = torch.zeros(len(queries), len(distinct), dtype=torch.bool, device=queries.device)
+        if len(distinct):
+            found = torch.searchsorted(distinct, nodes).clamp(max=len(distinct) - 1)
+            hit = distinct[found] == nodes
+            listed[places[hit], found[hit]] = True
+        return listed[:, there]
+
+    def _nodes_of(self, documents: Int[Tensor, " document"]) -> Int[Tensor, " document"]:
+        """The node of each identity, -1 for one that no document has."""
+        known = (documents >= 0) & (documents < len(self.nodes))
+        return torch.where(known, self.nodes[torch.where(known, documents, 0)], -1)
+
+    def _relevant(self, queries: Int[Tensor, " query"]) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
+        """The relevant nodes of each identity: its position among ``queries``, and the node."""
+        known = (queries >= 0) & (queries < len(self.nodes))
+        inside = torch.where(known, queries, 0)
+        first = self.starts[inside]
+        count = torch.where(known, self.starts[inside + 1] - first, 0)
+        places = torch.repeat_interleave(torch.arange(len(queries), device=queries.device), count)
+        within = torch.arange(len(places), device=queries.device) - (count.cumsum(0) - count)[places]
+        return places, self.positives[first[places] + within]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Relation:
     """Who belongs to whom among the anchors and candidates of a step.
 
@@ -49,6 +110,7 @@ class Relation:
         origins: an ``Origin`` for each candidate.
         ignored_rows, ignored_columns: pairs that are neither positive nor negative.
         positive_from: the grade from which a judged pair is positive.
+        known: what the training data knows beyond the step, for objectives that compare with other steps; else None.
     """
 
     anchor_ids: Int[Tensor, " anchor"]
@@ -60,6 +122,7 @@ class Relation:
     ignored_rows: Int[Tensor, " ignored"]
     ignored_columns: Int[Tensor, " ignored"]
     positive_from: float = 1.0
+    known: KnownPairs | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,8 +131,9 @@ class Relation:
 
     def to(self, device: torch.device | str) -> "Relation":
         """The same relation on another device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **moved)  # type: ignore[arg-type]  # a dict of tensors only
+        kinds = (Tensor, KnownPairs)
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, kinds)}
+        return replace(self, **moved)  # type: ignore[arg-type]  # a dict of what its fields hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +168,7 @@ class Batch:
         relation: who belongs to whom.
         index: row of each anchor in the query table, for objectives that remember examples.
         labels: for labelled data, the label of each anchor.
+        documents: row of each candidate in the document table, for what is kept of documents between steps.
     """
 
     anchors: list[str]
@@ -111,6 +176,7 @@ class Batch:
     relation: Relation
     index: Int[Tensor, " anchor"] | None = None
     labels: Int[Tensor, " anchor"] | None = None
+    documents: Int[Tensor, " candidate"] | None = None
 
     def __post_init__(self) -> None:
         if (len(self.anchors), len(self.candidates)) != self.relation.shape:

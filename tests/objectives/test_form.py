@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from nearfar.errors import ConfigError
 from nearfar.objectives import CLIP, DCL, GTE, Composition, InfoNCE, NTXent, Objective, Sum, Transposed, parse
 from nearfar.objectives.criteria.softmax import Softmax
-from nearfar.objectives.form import fold, parts
+from nearfar.objectives.form import parts
 from nearfar.objectives.logits.temperature import Temperature
+from nearfar.objectives.outcomes import fold
 from nearfar.objectives.part import Outcome
 from tests.objectives.relations import DEGENERATE, diagonal, relations
 

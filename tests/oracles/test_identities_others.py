@@ -235,7 +235,7 @@ def test_each_call_mixes_with_the_positive_or_with_the_anchor():
 
 
 def test_mochi_without_mixtures_is_moco():
-    pair = MoCHi(temperature=0.1, mixed=0, mixed_with_query=0, queue=6), MoCo(temperature=0.1, size=6)
+    pair = MoCHi(temperature=0.1, mixed=0, mixed_with_query=0, queue=6), MoCo(temperature=0.1, size=6, keys="given")
     for seed in range(3):
         sides = vectors(3, 5, seed=seed)
         known = replace(diagonal(3, 5), candidate_ids=torch.arange(5) + 10 * (seed + 1))

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfar.objectives import Composition, parse
-from nearfar.objectives.criteria.softmax import FocalPower, Softmax
+from nearfar.objectives.criteria.outer import FocalPower
+from nearfar.objectives.criteria.softmax import Softmax
 from nearfar.objectives.logits.temperature import Temperature
 from nearfar.objectives.masks import same_side
 from nearfar.objectives.memory import Memory

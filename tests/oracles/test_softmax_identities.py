@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import log_softmax, normalize, softplus
 
 from nearfar.objectives import parse
-from nearfar.objectives.criteria.softmax import FocalPower, Softmax
+from nearfar.objectives.criteria.outer import FocalPower
+from nearfar.objectives.criteria.softmax import Softmax
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.weights.positives import HarderPositives
 from nearfar.types import Origin

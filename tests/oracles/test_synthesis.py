@@ -201,7 +201,7 @@ def frozen(form, problem, memory):
 @pytest.mark.parametrize(
     "objective",
     [
-        MoCo(temperature=0.3, size=5),
+        MoCo(temperature=0.3, size=5, keys="given"),
         MoCHi(temperature=0.3, mixed=3, mixed_with_query=2),
         HardMix(temperature=0.3, detach=True),
         Metrix(),

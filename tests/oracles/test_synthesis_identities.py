@@ -52,7 +52,7 @@ def seen(objective, sides, known, **inputs):
 @pytest.mark.parametrize(
     "objective",
     [
-        MoCo(temperature=0.1, size=4),
+        MoCo(temperature=0.1, size=4, keys="given"),
         MoCHi(temperature=0.1, mixed=0, mixed_with_query=0),
         MoCHi(temperature=0.1, warm_up=1),
         HardMix(temperature=0.1),

@@ -4,13 +4,11 @@
 ``Transposed`` asks the columns for their rows. All three are frozen values; none of them holds a tensor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from nearfar.config.component import Component, require
@@ -18,7 +16,8 @@ from nearfar.errors import ConfigError
 from nearfar.objectives.candidates.sides import OtherSide
 from nearfar.objectives.masks import same_side
 from nearfar.objectives.memory import Memory, Remembering, Table
-from nearfar.objectives.outline import Outline
+from nearfar.objectives.outcomes import added, fold, gathered, of_anchors
+from nearfar.objectives.outline import Outline, Tiling
 from nearfar.objectives.part import Candidates, Criterion, Logits, Mask, Outcome, Part, Scope, Stage, Synthesis, Weight
 from nearfar.objectives.problem import Problem
 from nearfar.objectives.similarity import KINDS, Similarity, similarities
@@ -118,7 +117,7 @@ class Composition(Form):
             return self.outcome(outline.whole(), memory)
         modules = list(memory.modules.values())
         if any(isinstance(module, Remembering) for module in modules):  # each rank has to remember all rows
-            rows = replace(rows, tiling=replace(rows.tiling, rank=0, world=1))
+            rows = replace(rows, tiling=Tiling(rows.tiling.scores))
 
         def see(problem: Problem) -> Problem:
             return self._seen(self.candidates.of_tile(problem, memory.at("candidates")), outline, memory)
@@ -267,65 +266,6 @@ class Transposed(Form):
         nobody = turned.losses.new_zeros(len(problem.anchors))
         outcome = Outcome(torch.cat([nobody, turned.losses]), torch.cat([nobody > 0, turned.kept]))
         return replace(fold(outcome, problem.positive), problems=turned.problems, terms=turned.terms)
-
-
-def added(each: Sequence[Outcome], weights: Sequence[float], names: Sequence[str]) -> Outcome:
-    """The weighted sum of outcomes about the same anchors, each a term of the loss under its name."""
-    kept = torch.stack([outcome.kept for outcome in each]).any(dim=0)
-    losses = torch.zeros_like(each[0].losses)
-    for weight, outcome in zip(weights, each, strict=True):
-        # Each term is a mean over its own anchors; the sum is read off as a mean over all that count.
-        share = kept.sum().to(losses.dtype) / outcome.kept.sum().clamp(min=1)
-        losses = losses + weight * share * torch.where(outcome.kept, outcome.losses, 0.0)
-    terms = {name: outcome.loss for name, outcome in zip(names, each, strict=True)}
-    for outcome in each:
-        terms |= outcome.terms
-    return Outcome(losses, kept, tuple(seen for outcome in each for seen in outcome.problems), terms)
-
-
-def fold(outcome: Outcome, positive: Bool[Tensor, "anchor candidate"]) -> Outcome:
-    """Share out the losses of candidates among the anchors that they belong to, keeping the mean over kept rows.
-
-    The loss of a candidate that belongs to no anchor is shared out among all that are kept.
-
-    Args:
-        outcome: losses of anchors first, candidates after them.
-        positive: who belongs to whom.
-    """
-    size = len(positive)
-    rows = torch.where(outcome.kept, outcome.losses, 0.0)
-    counts = (positive.any(dim=0) & outcome.kept[size:]).to(rows.dtype)
-    among = positive.to(rows.dtype) * counts / positive.sum(dim=0).clamp(min=1)
-    kept = outcome.kept[:size] | (among > 0).any(dim=1)
-    share = kept.sum().to(rows.dtype) / outcome.kept.sum().clamp(min=1)
-    nobodys = torch.where(positive.any(dim=0), 0.0, rows[size:]).sum() / kept.sum().clamp(min=1)
-    losses = torch.where(kept, rows[:size] + among @ rows[size:] + nobodys, 0.0)
-    return replace(outcome, losses=share * losses, kept=kept)
-
-
-def of_anchors(outcome: Outcome, outline: Outline, candidates_only: bool = False) -> Outcome:
-    """The outcome of rows that are candidates too as one of anchors, each with the loss of the whole.
-
-    An anchor counts when it does as a row, or when a candidate does that belongs to it.
-
-    Args:
-        outcome: of anchors first, candidates after them.
-        outline: the anchors and candidates.
-        candidates_only: the outcome is of candidates alone.
-    """
-    size = 0 if candidates_only else len(outline)
-    kept = outcome.kept.new_zeros(len(outline)) if candidates_only else outcome.kept[:size].clone()
-    pairs = outline.matched
-    kept[pairs.rows[outcome.kept[size + pairs.columns]]] = True
-    return replace(outcome, losses=torch.where(kept, outcome.loss, 0.0), kept=kept)
-
-
-def gathered(outcome: Outcome, source: Int[Tensor, " row"], anchors: int) -> Outcome:
-    """The mean over the kept rows of each anchor, where rows stand for anchors."""
-    kept = outcome.kept.to(outcome.losses.dtype)
-    counts = kept.new_zeros(anchors).index_add(0, source, kept)
-    sums = outcome.losses.new_zeros(anchors).index_add(0, source, torch.where(outcome.kept, outcome.losses, 0.0))
-    return replace(outcome, losses=sums / counts.clamp(min=1), kept=counts > 0)
 
 
 def parts(form: object, path: str = "") -> Iterator[tuple[str, Part]]:

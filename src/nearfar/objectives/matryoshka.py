@@ -11,8 +11,9 @@ from functools import cached_property
 import torch
 
 from nearfar.config.component import is_number, is_whole, require
-from nearfar.objectives.form import Form, HasForm, added, form_of, parts, placed
+from nearfar.objectives.form import Form, HasForm, form_of, parts, placed
 from nearfar.objectives.memory import Draws, Memory
+from nearfar.objectives.outcomes import added
 from nearfar.objectives.outline import Outline
 from nearfar.objectives.part import Outcome, Part
 from nearfar.objectives.problem import Problem

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from nearfar.objectives.problem import Problem, Window, check_given, in_one_precision, precise
+from nearfar.objectives.problem import Few, Problem, Window, check_given, in_one_precision, precise
 from nearfar.types import KnownPairs, Origin, Relation
 
 
@@ -36,8 +36,14 @@ class Pairs:
         return cls(rows[order], columns[order], None if values is None else values[order])
 
     @classmethod
+    def distinct(cls, rows: Tensor, columns: Tensor, width: int) -> "Pairs":
+        """Pairs in any order, each of them once, among so many columns."""
+        found = torch.unique(rows * width + columns)
+        return cls(found // max(width, 1), found % max(width, 1))
+
+    @classmethod
     def joined(cls, parts: Iterable["Pairs"]) -> "Pairs":
-        """All pairs of several lists, without values; a pair may be there twice."""
+        """All pairs of several lists, without values."""
         rows, columns = zip(*((part.rows, part.columns) for part in parts), strict=True)
         return cls.of(torch.cat(rows), torch.cat(columns))
 
@@ -142,13 +148,15 @@ class Outline:
         anchors = self.anchors[rows] if anchors is None else anchors
         candidates = self.candidates if candidates is None else candidates
         shape, device = (len(anchors), len(candidates)), anchors.device
+        matches, ignored, equal = (each.within(start, stop)[:2] for each in (self.matched, self.ignored, self._equal))
         positive = torch.zeros(shape, dtype=torch.bool, device=device)
-        positive[self.positive.within(start, stop)[:2]] = True
+        positive[matches] = True
         valid = torch.ones(shape, dtype=torch.bool, device=device)
-        valid[self.ignored.within(start, stop)[:2]] = False
-        valid[self.positive.within(start, stop)[:2]] = True
-        equal = self._equal.within(start, stop)[:2]
-        valid[equal] = positive[equal] = False
+        valid[ignored] = False
+        valid[matches] = True
+        valid[equal] = False
+        rows_and_columns = zip(matches, ignored, equal, strict=True)
+        few = Few(positive=positive, valid=valid, matches=matches, rest=tuple(map(torch.cat, rows_and_columns)))
         row, column, grade = self.judged.within(start, stop)
         assert grade is not None
         judged = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -177,6 +185,7 @@ class Outline:
             known=self.known,
             unit=self.unit,
             window=None if stop - start == len(self) else Window(start, len(self)),
+            few=few,
         )
 
     def whole(self) -> Problem:
@@ -266,7 +275,7 @@ class Outline:
         rows = torch.cat([pairs.rows[sharing[0]], pairs.rows[direct[0]], direct[1]])
         columns = torch.cat([pairs.rows[sharing[1]], direct[1], pairs.rows[direct[0]]])
         apart = self.row_ids[rows] != self.row_ids[columns]
-        return Pairs.of(rows[apart], columns[apart])
+        return Pairs.distinct(rows[apart], columns[apart], len(self))
 
 
 def make_outline(
@@ -308,9 +317,7 @@ def _spread(rows: Int[Tensor, " pair"], columns: Int[Tensor, " pair"], relation:
     """The listed pairs and every other pair of the same two texts."""
     left = joined_on(relation.anchor_ids[rows], relation.anchor_ids)
     right = joined_on(relation.candidate_ids[columns[left[0]]], relation.candidate_ids)
-    size = len(relation.candidate_ids)
-    found = torch.unique(left[1][right[0]] * size + right[1])
-    return Pairs(found // max(size, 1), found % max(size, 1))
+    return Pairs.distinct(left[1][right[0]], right[1], len(relation.candidate_ids))
 
 
 def equal_pairs(rows: Int[Tensor, " row"], columns: Int[Tensor, " column"]) -> Pairs:

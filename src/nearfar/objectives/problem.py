@@ -31,6 +31,24 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Few:
+    """Where the few pairs are that are not negatives: to look for them in a matrix costs more than to compute with it.
+
+    It holds for the very masks that it was made with, and no longer once a part has made others.
+
+    Attributes:
+        positive, valid: those masks.
+        matches: rows and columns of the positives.
+        rest: rows and columns of all that is not a negative.
+    """
+
+    positive: Bool[Tensor, "row column"]
+    valid: Bool[Tensor, "row column"]
+    matches: tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]
+    rest: tuple[Int[Tensor, " other"], Int[Tensor, " other"]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
     """Rows to be told apart from columns.
 
@@ -53,6 +71,7 @@ class Problem:
         known: which texts belong together whether or not they are here, by identity.
         unit: anchors and candidates are of length 1, and so must be what joins them.
         window: which rows these are, where they are not all.
+        few: where the pairs are that are not negatives, if somebody knows.
         similarity: scores, higher for nearer.
         logits: what the criterion sees: similarities after margins and temperature.
         temperature: what the similarities were divided by, so that other blocks can be too.
@@ -83,6 +102,7 @@ class Problem:
     known: KnownPairs | None = None
     unit: bool = False
     window: Window | None = None
+    few: Few | None = None
     similarity: Float[Tensor, "row column"] | None = None
     logits: Float[Tensor, "row column"] | None = None
     temperature: Float[Tensor, "..."] | None = None
@@ -99,6 +119,20 @@ class Problem:
     def negative(self) -> Bool[Tensor, "row column"]:
         """Valid and not positive."""
         return self.valid & ~self.positive
+
+    @property
+    def matches(self) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
+        """Rows and columns of the positives, by row."""
+        if self.few is not None and self.few.positive is self.positive:
+            return self.few.matches
+        rows, columns = self.positive.nonzero(as_tuple=True)
+        return rows, columns
+
+    @property
+    def rest(self) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]] | None:
+        """Rows and columns of all that is not a negative, if somebody knows; a pair may be there twice."""
+        few = self.few
+        return None if few is None or few.positive is not self.positive or few.valid is not self.valid else few.rest
 
     @property
     def scores(self) -> Float[Tensor, "row column"]:

@@ -4,17 +4,27 @@ Everything is in log space with minus infinity for what is left out: never ``exp
 sentinel. A row in which nothing is left gives minus infinity forwards and zero gradient backwards.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+Places = tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]
 
-def masked_logsumexp(logits: Float[Tensor, "row column"], mask: Bool[Tensor, "row column"]) -> Float[Tensor, " row"]:
-    """Log-sum-exp over the columns where ``mask`` holds; minus infinity for a row in which it holds nowhere."""
-    found: Tensor = _MaskedLogSumExp.apply(logits, mask)  # type: ignore[no-untyped-call]
+
+def masked_logsumexp(
+    logits: Float[Tensor, "row column"], mask: Bool[Tensor, "row column"] | Places, dim: Literal[0, 1] = 1
+) -> Float[Tensor, " line"]:
+    """Log-sum-exp where ``mask`` holds; minus infinity for a row, or column, in which it holds nowhere.
+
+    Args:
+        logits: of every pair.
+        mask: what counts; or rows and columns of what does not, where that is little.
+        dim: 1 sums over the columns of each row, 0 over the rows of each column.
+    """
+    found: Tensor = _MaskedLogSumExp.apply(logits, mask, dim)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -25,19 +35,26 @@ class _MaskedLogSumExp(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, mask: Tensor) -> Tensor:
-        powers = logits.masked_fill(~mask, float("-inf"))
-        highest = powers.amax(dim=1, keepdim=True) if powers.shape[1] else powers.new_full((len(powers), 1), -1.0)
-        highest = torch.where(highest.isinf(), 0.0, highest)  # a row without any is minus infinity, not NaN
-        sums = powers.sub_(highest).exp_().sum(dim=1)
+    def forward(ctx: Any, logits: Tensor, mask: Tensor | Places, dim: int) -> Tensor:
+        if isinstance(mask, Tensor):
+            powers = logits.masked_fill(~mask, float("-inf"))
+        else:
+            powers = logits.clone()
+            powers[mask] = float("-inf")
+        if powers.numel():
+            highest = powers.amax(dim=dim, keepdim=True)
+            highest = torch.where(highest.isinf(), 0.0, highest)  # where there is none it is minus infinity, not NaN
+            powers.sub_(highest).exp_()
+        sums = powers.sum(dim=dim)
         ctx.save_for_backward(powers, sums)
-        return sums.log() + highest[:, 0]
+        ctx.dim = dim
+        return sums.log() + (highest.squeeze(dim) if powers.numel() else 0.0)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         powers, sums = ctx.saved_tensors
-        return powers * torch.where(sums > 0, slope / sums, 0.0)[:, None], None
+        return powers * torch.where(sums > 0, slope / sums, 0.0).unsqueeze(ctx.dim), None, None
 
 
 def mean_over_rows(losses: Float[Tensor, " anchor"], kept: Bool[Tensor, " anchor"]) -> Float[Tensor, ""]:

@@ -53,7 +53,7 @@ def test_it_is_first_in_first_out_whatever_the_sizes(size, batches):
 
 
 def test_the_first_call_is_info_nce_and_later_ones_see_the_candidates_before():
-    objective, earlier = MoCo(temperature=0.2, size=7), []
+    objective, earlier = MoCo(temperature=0.2, size=7, keys="given"), []
     for step in range(4):
         anchors, candidates = sides(3, step)
         known = numbered(range(10 * step, 10 * step + 3))
@@ -71,7 +71,7 @@ def test_the_first_call_is_info_nce_and_later_ones_see_the_candidates_before():
 
 
 def test_columns_of_the_queue_are_marked_and_carry_no_gradient():
-    objective = MoCo(size=4)
+    objective = MoCo(size=4, keys="given")
     first = [side.requires_grad_() for side in sides(2)]
     objective(*first, numbered([1, 2]))
     second = [side.requires_grad_() for side in sides(2, 1)]
@@ -87,7 +87,7 @@ def test_columns_of_the_queue_are_marked_and_carry_no_gradient():
 
 
 def test_what_is_among_the_candidates_or_is_the_text_of_the_row_is_no_negative():
-    objective = MoCo(size=4)
+    objective = MoCo(size=4, keys="given")
     objective(*sides(4), numbered([1, 2, 3, 4]))
     known = relation([[1, None], [None, 1]], anchor_ids=[3, 9], candidate_ids=[1, 5])
     problem = objective.outcome(*sides(2, 1), known).problems[0]
@@ -96,14 +96,14 @@ def test_what_is_among_the_candidates_or_is_the_text_of_the_row_is_no_negative()
 
 
 def test_candidates_without_identities_are_told_from_nothing():
-    objective = MoCo(size=3)
+    objective = MoCo(size=3, keys="given")
     objective(*sides(2), torch.eye(2))
     assert objective.outcome(*sides(2, 1), torch.eye(2)).problems[0].valid[:, 2:].tolist() == [[True, True, False]] * 2
     assert objective.outcome(*sides(1, 2), numbered([7])).problems[0].valid[:, 1:].all()
 
 
 def test_in_evaluation_mode_nothing_is_put_in():
-    objective = MoCo(size=4)
+    objective = MoCo(size=4, keys="given")
     objective(*sides(2), numbered([1, 2]))
     objective.eval()
     before = deepcopy(objective.state_dict())
@@ -112,10 +112,10 @@ def test_in_evaluation_mode_nothing_is_put_in():
 
 
 def test_the_queue_is_in_the_checkpoint():
-    objective = MoCo(size=5)
+    objective = MoCo(size=5, keys="given")
     for step in range(3):
         objective(*sides(2, step), numbered([10 * step, 10 * step + 1]))
-    again = parse("MoCo(size=5)")
+    again = parse("MoCo(size=5, keys=given)")
     again.load_state_dict(objective.state_dict())
     for step in range(3, 5):
         known = numbered([10 * step, 10 * step + 1])
@@ -136,7 +136,7 @@ def test_mixtures_are_made_from_the_queue_and_never_enter_it(kind):
 
 
 def test_the_problem_that_was_seen_does_not_change_with_the_queue():
-    objective = MoCo(size=2)
+    objective = MoCo(size=2, keys="given")
     objective(*sides(2), numbered([1, 2]))
     problem = objective.outcome(*sides(2, 1), numbered([3, 4])).problems[0]
     assert problem.column_ids[2:].tolist() == [1, 2]

@@ -4,9 +4,10 @@ import torch
 
 from nearfar.objectives.candidates.single import EachPositive
 from nearfar.objectives.criteria.softmax import Softmax
-from nearfar.objectives.form import Composition, gathered
+from nearfar.objectives.form import Composition
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.objective import Objective
+from nearfar.objectives.outcomes import gathered
 from nearfar.objectives.part import Outcome
 from nearfar.objectives.problem import make_problem
 from tests.objectives.relations import relation

@@ -73,6 +73,69 @@ def test_a_link_may_be_another_one():
     assert found.tolist() == pytest.approx(expected)
 
 
+def test_with_many_pairs_it_is_the_same_loss(monkeypatch):
+    known = relation([[1, None, 1, 0], [0, 1, None, None], [None, None, None, None]], ignored=[(1, 3), (2, 0)])
+    weights = torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)
+    for dtype, error in ((torch.float64, 1e-10), (torch.float32, 2e-6)):
+        found = []
+        for pairs in (2**24, 0):
+            monkeypatch.setattr(all_rows, "PAIRS_ONE_BY_ONE", pairs)
+            scores = (30 * torch.randn(3, 4, generator=torch.Generator().manual_seed(1))).to(dtype).requires_grad_()
+            problem = replace(scored(scores, known), importance=weights.to(dtype))
+            outcome = all_rows.AllRows().outcome(problem, Memory({}))
+            outcome.loss.backward()
+            found.append((outcome.losses.detach(), outcome.kept, scores.grad))
+        for exact, fast in zip(*found, strict=True):
+            torch.testing.assert_close(fast, exact, rtol=error, atol=0)
+
+
+def test_logits_too_far_apart_are_compared_one_by_one(monkeypatch):
+    monkeypatch.setattr(all_rows, "PAIRS_ONE_BY_ONE", 0)
+    scores = torch.tensor([[1e7, 0.0], [2.0, 1.0]], requires_grad=True)
+    loss = all_rows.AllRows().outcome(scored(scores, diagonal(2)), Memory({})).loss
+    assert loss.item() == pytest.approx((math.log1p(math.e) + math.log1p(math.exp(-1))) / 4)
+    loss.backward()
+    assert scores.grad.isfinite().all()
+
+
+def test_surveys_of_some_rows_conclude_the_losses_of_all():
+    known = relation([[1, None, 1], [None, 1, None], [0, None, None], [1, 1, None]])
+    weights = torch.tensor([1.0, 0.5, 2.0, 3.0], dtype=torch.float64)
+    for importance in (None, weights):
+        found = []
+        for tiles in (None, [2, 2], [1, 3]):
+            scores = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+            own = None if importance is None else importance.clone().requires_grad_()
+            problem = replace(scored(scores, known), importance=own)
+            criterion = all_rows.AllRows()
+            outcome = criterion.outcome(problem, Memory({})) if tiles is None else in_tiles(criterion, problem, tiles)
+            if tiles is None:
+                outcome.loss.backward()
+            found.append((outcome.losses.detach(), outcome.kept, scores.grad, scores.grad if own is None else own.grad))
+        for tiled in found[1:]:
+            for one, expected in zip(tiled, found[0], strict=True):
+                torch.testing.assert_close(one, expected, rtol=1e-10, atol=1e-14)
+    assert criterion.in_two_passes
+    assert not all_rows.AllRows(link=Hinge()).in_two_passes
+
+
+def in_tiles(criterion, problem, tiles):
+    """Survey tiles of so many rows, conclude, and go backwards through each of them."""
+    starts = [sum(tiles[:place]) for place in range(len(tiles))]
+    parts = [some_rows(problem, slice(start, start + size)) for start, size in zip(starts, tiles, strict=True)]
+    outcome, stands_for = criterion.conclude([criterion.survey(part) for part in parts], tiles)
+    assert not outcome.losses.requires_grad
+    for place, part in enumerate(parts):
+        stands_for(place, part).backward()
+    return outcome
+
+
+def some_rows(problem, rows):
+    names = ("anchors", "positive", "valid", "judged", "grades", "own", "similarity", "logits", "importance")
+    held = {name: getattr(problem, name) for name in names}
+    return replace(problem, row_ids=None, **{name: None if each is None else each[rows] for name, each in held.items()})
+
+
 def test_it_counts_rows_with_a_positive_where_any_row_has_a_negative():
     outcome = all_rows.AllRows().outcome(scored(GOLDEN[:2], relation([[1, 1, 1], [None, None, None]])), Memory({}))
     assert outcome.kept.tolist() == [True, False]

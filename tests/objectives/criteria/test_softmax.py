@@ -8,8 +8,9 @@ import torch
 
 from nearfar.errors import ConfigError
 from nearfar.objectives.criteria.norms import SquaredNorm
+from nearfar.objectives.criteria.outer import FocalPower, Power
 from nearfar.objectives.criteria.partners import Partners
-from nearfar.objectives.criteria.softmax import FocalPower, Power, Softmax
+from nearfar.objectives.criteria.softmax import Softmax
 from nearfar.objectives.memory import Memory
 from tests.objectives.relations import diagonal, relation
 from tests.oracles.cases import scored

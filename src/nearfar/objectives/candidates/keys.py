@@ -1,13 +1,14 @@
 """Candidates as another encoder has them: the keys of MoCo."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from nearfar.errors import ShapeError
+from nearfar.objectives.form import Composition, Form, Sum, Transposed, form_of
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Candidates, Part
 from nearfar.objectives.problem import Problem
@@ -29,6 +30,19 @@ class GuideKeys(Candidates):
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with other columns."""
         return replace(problem, candidates=keys(problem, self))
+
+
+def sides_looked_at(form: Form) -> frozenset[str]:
+    """Which of the encoder's own vectors a form looks at: ``anchors``, ``candidates``, or both."""
+    inner: Any = getattr(form, "form", form)  # a named form stands for the one that it names
+    if isinstance(inner, Composition) and isinstance(inner.candidates, GuideKeys):
+        return frozenset({"anchors"})
+    if isinstance(inner, Sum):
+        return frozenset().union(*(sides_looked_at(form_of(term)) for term in inner.terms))
+    if isinstance(inner, Transposed):
+        other = {"anchors": "candidates", "candidates": "anchors"}
+        return frozenset(other[side] for side in sides_looked_at(form_of(inner.of)))
+    return frozenset({"anchors", "candidates"})
 
 
 def keys(problem: Problem, part: Part) -> Float[Tensor, "column dim"]:

@@ -43,14 +43,13 @@ class AllRows(Criterion):
 
     link: Link = Logistic()
     scope: ClassVar[Scope] = "batch"
-    across_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(isinstance(self.link, Link), self, "link", "a link, such as Hinge(margin=0.2)")
 
     @property
     def in_two_passes(self) -> bool:
-        """Whether there is a ``survey`` of some rows, which is enough to ``conclude`` the losses of all."""
+        """Whether a ``survey`` of some rows each is enough to ``conclude`` the losses of all: by the logistic link."""
         return isinstance(self.link, Logistic)
 
     def outcome(self, problem: Problem, memory: Memory) -> Outcome:

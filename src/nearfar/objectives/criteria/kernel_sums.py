@@ -10,6 +10,8 @@ logit of 50 is itself rounded by 4e-6 in single precision, and its exponential a
 single precision.
 """
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64
@@ -54,7 +56,8 @@ class NegativeSums:
             chosen: which of them are negatives; all when left out. What is not chosen may be anything.
 
         Raises:
-            ResourceError: when finite negatives are too far apart, see ``node_sums.MOST_NODES``.
+            ResourceError: when finite negatives are too far apart, see ``node_sums.MOST_NODES``; now, or when a sum
+                is asked for.
         """
         numbers = values.detach().reshape(-1).to(self.dtype)
         picked = None if chosen is None else chosen.reshape(-1)
@@ -67,7 +70,7 @@ class NegativeSums:
         """Take in the negatives of another one.
 
         Raises:
-            ResourceError: when the negatives of both are too far apart. Nothing is taken in.
+            ResourceError: as ``add`` does.
         """
         nodes = self._nodes + other._nodes
         if (ends := other._bins.ends) is not None:
@@ -80,7 +83,11 @@ class NegativeSums:
         self.finite = self.finite and other.finite
 
     def softplus(self, positives: Float[Tensor, " positive"]) -> Float[Tensor, " positive"]:
-        """For each positive the sum of ``softplus(negative - positive)``; NaN where something is not finite."""
+        """For each positive the sum of ``softplus(negative - positive)``; NaN where something is not finite.
+
+        Raises:
+            ResourceError: when negatives, or positives, are too far apart.
+        """
         return self._at(positives)[0]
 
     def sigmoid(self, positives: Float[Tensor, " positive"]) -> Float[Tensor, " positive"]:
@@ -107,12 +114,14 @@ class NegativeSums:
         self.count += len(values)
         if self.dtype == torch.float32 and self._reach(values):
             self._bins.add(values)
-        elif bool(values.isfinite().all()):
+        elif not bool(values.isfinite().all()):
+            self.finite = False
+        elif self.dtype == torch.float32:
             near = self._near(values)
             self._nodes = self._nodes + _nodes_at(values[~near])
             self._bins.add(values[near])
         else:
-            self.finite = False
+            self._nodes = self._nodes + _nodes_at(values)
 
     def _reach(self, values: Float[Tensor, " value"]) -> bool:
         """Whether all values have their place in the bins."""
@@ -121,8 +130,6 @@ class NegativeSums:
 
     def _near(self, values: Float[Tensor, " negative"]) -> Bool[Tensor, " negative"]:
         """Which values have their place in the bins."""
-        if self.dtype != torch.float32:
-            return torch.zeros_like(values, dtype=torch.bool)
         if self._bins.ends is None:
             middle, half = float(values.median()), MOST_BINS * WIDTH / 4
             self._bins.reach(max(middle - half, 1 - LARGEST), min(middle + half, LARGEST - 1))
@@ -174,9 +181,9 @@ class PositiveSlopes:
         self._table: _Table | None = None
         if not self.finite or not len(places):
             return
-        # Below the lowest end the exponential is 0, above the highest end everything is as good as 1.
+        # Below the lowest end the sum is as good as 0, above the highest end every sigmoid as good as 1.
         double = positives.dtype == torch.float64
-        self._lowest = float(places.min()) - (750.0 if double else 90.0)
+        self._lowest = float(places.min()) - (750.0 if double else 90.0) - math.log(max(float(abs(amounts).sum()), 1.0))
         self._highest = float(places.max()) + (45.0 if double else 25.0)
         # As a sum of sigmoid(point - x), with signs turned, it keeps its digits also where it is tiny.
         # What the forward pass can do must not fail here for the room at both ends.

@@ -43,17 +43,16 @@ class NarrowBins:
         """Make room for the numbers from ``lowest`` to ``highest``; False, and nothing done, where that is too much."""
         if not (-LARGEST < lowest <= highest < LARGEST):
             return False
-        first, last = math.floor(lowest / WIDTH), math.floor(highest / WIDTH) + 1
+        first, last = math.floor(lowest / WIDTH) // _PAGE * _PAGE, (math.floor(highest / WIDTH) // _PAGE + 1) * _PAGE
         held = len(self._packed)
         if held:
             first, last = min(first, self.first), max(last, self.first + held)
         if last - first > MOST_BINS:
             return False
         if last - first > held:
-            first, last = first // _PAGE * _PAGE, -(-last // _PAGE) * _PAGE
-            before = (self.first - first, last - self.first - held) if held else (0, last - first)
-            self._packed = pad(self._packed, before)
-            self._apart = None if self._apart is None else pad(self._apart, before)
+            more = (self.first - first, last - self.first - held) if held else (0, last - first)
+            self._packed = pad(self._packed, more)
+            self._apart = None if self._apart is None else pad(self._apart, more)
             self.first = first
         return True
 
@@ -146,4 +145,4 @@ def where(mask: Bool[Tensor, " number"]) -> Int64[Tensor, " place"]:
 
 def at_once(numbers: Tensor) -> int:
     """So many numbers are worked on together: what stays in the cache of a processor, or fills another device."""
-    return 2**16 if numbers.device.type == "cpu" else 2**24
+    return 2**16 if numbers.device.type == "cpu" else 2**22

@@ -71,12 +71,8 @@ class Nodes:
             return self if len(self.weights) else other
         first = min(self.first, other.first)
         last = max(self.first + len(self.weights), other.first + len(other.weights))
-        _check(last - first)
+        _check(float(last - first))
         return Nodes(first, self.between(first, last) + other.between(first, last))
-
-    def __sub__(self, other: "Nodes") -> "Nodes":
-        """The points without those of the other one."""
-        return self + Nodes(other.first, -other.weights)
 
     def between(self, first: int, last: int) -> Float64[np.ndarray, " node"]:
         """The weights of the nodes from ``first`` to before ``last``."""

@@ -17,7 +17,7 @@ from nearfar.objectives.criteria.surveys import Positives, Survey, concluded
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Criterion, Outcome
 from nearfar.objectives.problem import Problem
-from nearfar.objectives.softmax import masked_logsumexp
+from nearfar.objectives.softmax import Places, masked_logsumexp
 
 Block = Literal["row", "column", "anchors", "candidates"]
 BLOCKS: tuple[Block, ...] = ("row", "column", "anchors", "candidates")
@@ -95,20 +95,20 @@ class Softmax(Criterion):
 
     def survey(self, problem: Problem) -> Survey:
         """What rows tell of their positive pairs: log-sums, and what is subtracted from them."""
-        pairs = Positives(*problem.positive.nonzero(as_tuple=True))
-        counts = problem.positive.sum(dim=1, keepdim=True).to(problem.z.dtype)
-        told = {"share": pairs.of(1 / counts.clamp(min=1) if problem.shares is None else problem.shares)}
+        pairs = Positives(*problem.matches)
+        logit = pairs.of(problem.z)
+        told = {"share": pairs.equal_shares(logit) if problem.shares is None else pairs.of(problem.shares)}
         repelled = problem.z if problem.bias is None else problem.z + problem.bias
         for place, blocks in enumerate(self._groups):
-            mass, further = self._log_mass(problem, pairs, repelled, blocks)
-            told |= {f"mass {place}": mass, f"pulled {place}": self._pulled(problem, pairs, blocks)}
+            mass, further = self._log_mass(problem, pairs, logit, repelled, blocks)
+            told |= {f"mass {place}": mass, f"pulled {place}": self._pulled(problem, pairs, logit, blocks)}
             if further is not None:
                 told[f"further {place}"] = further
         log_sums, sums = {}, {}
         if "column" in self.blocks:
-            log_sums["negatives"] = masked_logsumexp(repelled.T, problem.negative.T)
+            log_sums["negatives"] = masked_logsumexp(repelled, _negatives(problem), dim=0)
         if self._smooth(("column",)):
-            told["logit"] = pairs.of(problem.z)
+            told["logit"] = logit
             sums = {"logits": _negative_logits(problem).sum(dim=0), "number": problem.negative.sum(dim=0)}
         return Survey(pairs=pairs, told=told, log_sums=log_sums, sums=sums, importance=problem.importance)
 
@@ -153,12 +153,13 @@ class Softmax(Criterion):
         losses = torch.where(kept, losses, 0.0)
         return Outcome(losses if survey.importance is None else survey.importance * losses, kept)
 
-    def _pulled(self, problem: Problem, pairs: Positives, blocks: tuple[Block, ...]) -> Float[Tensor, " pair"]:
+    def _pulled(
+        self, problem: Problem, pairs: Positives, logit: Float[Tensor, " pair"], blocks: tuple[Block, ...]
+    ) -> Float[Tensor, " pair"]:
         """What is subtracted from the log of the denominator: the logit of the pair, or its mean under the target.
 
         Along columns the mean is not known to the rows, and is added when the losses are concluded.
         """
-        logit = pairs.of(problem.z)
         pulled = logit if problem.attraction is None else pairs.of(problem.attraction) * logit
         if self.smoothing == 0:
             return pulled
@@ -192,14 +193,19 @@ class Softmax(Criterion):
         return of_rows(problem, self.outer.of(losses), usable)
 
     def _log_mass(
-        self, problem: Problem, pairs: Positives, repelled: Float[Tensor, "row column"], blocks: tuple[Block, ...]
+        self,
+        problem: Problem,
+        pairs: Positives,
+        logit: Float[Tensor, " pair"],
+        repelled: Float[Tensor, "row column"],
+        blocks: tuple[Block, ...],
     ) -> tuple[Float[Tensor, " pair"], Float[Tensor, " pair"] | None]:
         """Log D of every pair over some blocks, as far as its row knows, and the mass of other positives apart."""
-        own = [pairs.of(problem.z)] * self.own
+        own = [logit] * self.own
         pieces: list[Tensor] = []
         further: list[Tensor] = []
         if "row" in blocks:
-            pieces, further = self._row(problem, pairs, repelled)
+            pieces, further = self._row(problem, pairs, logit, repelled)
         elif "column" not in blocks:
             pieces += own
         if "column" in blocks:
@@ -209,29 +215,29 @@ class Softmax(Criterion):
         if "candidates" in blocks:
             pieces.append(pairs.of(_beside(problem.candidates, problem.among_candidates, problem)[None, :]))
         floor = torch.finfo(problem.z.dtype).min
-        mass = torch.full_like(pairs.of(problem.z.detach()), floor)
+        mass = torch.full_like(logit.detach(), floor)
         # One by one onto what is finite: the sum of two empty blocks would have no gradient.
         for piece in pieces:
             mass = torch.logaddexp(mass, piece)
         return mass, further[0] if further else None
 
     def _row(
-        self, problem: Problem, pairs: Positives, repelled: Float[Tensor, "row column"]
+        self, problem: Problem, pairs: Positives, logit: Float[Tensor, " pair"], repelled: Float[Tensor, "row column"]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """The masses of the row block: the pair itself, negatives and further mass; and those of other positives."""
         further = [] if problem.extra is None else [pairs.of(problem.extra)]
         if self.own and self.others and self.prior == 0:  # one sum for the whole row
             logits = torch.where(problem.positive, problem.z, repelled)
             return [pairs.of(masked_logsumexp(logits, problem.valid)[:, None]), *further], []
-        negatives = pairs.of(masked_logsumexp(repelled, problem.negative)[:, None])
+        negatives = masked_logsumexp(repelled, _negatives(problem))[pairs.rows]
         if self.prior > 0:
-            negatives = self._debiased(problem, pairs, negatives)
-        pieces = [*[pairs.of(problem.z)] * self.own, negatives, *further]
+            negatives = self._debiased(problem, pairs, logit, negatives)
+        pieces = [*[logit] * self.own, negatives, *further]
         others = [pairs.of(_other_positives(problem.z, problem.positive))] if self.others else []
         return pieces, others
 
     def _debiased(
-        self, problem: Problem, pairs: Positives, negatives: Float[Tensor, " pair"]
+        self, problem: Problem, pairs: Positives, logit: Float[Tensor, " pair"], negatives: Float[Tensor, " pair"]
     ) -> Float[Tensor, " pair"]:
         """Negatives without the share that a prior says is positive (arXiv 2007.00224), never below their minimum.
 
@@ -239,16 +245,21 @@ class Softmax(Criterion):
         """
         assert problem.temperature is not None
         count = pairs.of(problem.negative.sum(dim=1, keepdim=True))
-        log_count = count.clamp(min=1).to(problem.z.dtype).log()
+        log_count = count.clamp(min=1).to(logit.dtype).log()
         lowest = log_count - pairs.of((1 / problem.temperature).expand_as(problem.z))
         some = count > 0
         mass = torch.where(some, negatives, 0.0)
-        ratio = math.log(self.prior) + log_count + pairs.of(problem.z) - mass
+        ratio = math.log(self.prior) + log_count + logit - mass
         # log(1 - exp(ratio)) where that is above the floor; elsewhere the floor, without gradient.
         room = ~(ratio >= -1e-20)
         rest = mass + torch.log(-torch.expm1(torch.where(room, ratio, -1.0))) - math.log1p(-self.prior)
         corrected = torch.where(room & ~(rest <= lowest), rest, lowest)
         return torch.where(some, corrected, float("-inf"))
+
+
+def _negatives(problem: Problem) -> Bool[Tensor, "row column"] | Places:
+    """What counts in a sum over negatives: as a mask, or by what does not."""
+    return problem.negative if problem.rest is None else problem.rest
 
 
 def _negative_logits(problem: Problem) -> Float[Tensor, "row column"]:

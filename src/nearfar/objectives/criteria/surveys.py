@@ -30,6 +30,11 @@ class Positives:
         )
         return values[rows, columns]
 
+    def equal_shares(self, like: Float[Tensor, " pair"]) -> Float[Tensor, " pair"]:
+        """For each pair one over the number of pairs of its row, in the dtype of ``like``."""
+        counts = torch.bincount(self.rows)
+        return 1 / counts[self.rows].to(like.dtype)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Survey:
@@ -70,9 +75,7 @@ class Survey:
                 name: torch.logsumexp(torch.stack([each.log_sums[name].detach() for each in surveys]), dim=0)
                 for name in first.log_sums
             },
-            sums={
-                name: torch.stack([each.sums[name].detach() for each in surveys]).sum(dim=0) for name in first.sums
-            },
+            sums={name: torch.stack([each.sums[name].detach() for each in surveys]).sum(dim=0) for name in first.sums},
             importance=torch.cat([each.detach() for each in weights]) if weights else None,
         )
 

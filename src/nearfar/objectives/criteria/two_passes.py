@@ -45,7 +45,7 @@ class TwoPasses:
             first_row: the place of its first row among all.
 
         Raises:
-            ResourceError: when logits are more than ``node_sums.MOST_NODES * node_sums.SPACING`` apart.
+            ResourceError: when logits are too far apart, see ``node_sums.MOST_NODES``; now, or in ``losses``.
         """
         rows, columns = _pairs(positive)
         self._found.append((rows + first_row, z.detach()[rows, columns]))

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -38,7 +38,7 @@ class LearnedTemperature(Logits):
 
     Attributes:
         initial: where it starts.
-        minimum: it does not fall below; at the bound it has no gradient.
+        minimum: it does not fall below. Beyond a bound only a gradient that leads back is passed on.
         maximum: it does not rise above; none for no such bound.
         bias: where a trained number starts that is added to all logits; none for no such number.
     """
@@ -63,8 +63,8 @@ class LearnedTemperature(Logits):
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with divided logits."""
         trained = memory.of(LearnedScale)
-        lowest = None if self.maximum is None else -math.log(self.maximum)
-        bounded = trained.log_scale.clamp(lowest, -math.log(self.minimum))
+        lowest = -math.inf if self.maximum is None else -math.log(self.maximum)
+        bounded: Tensor = _Bounded.apply(trained.log_scale, lowest, -math.log(self.minimum))
         problem = divided(problem, torch.exp(-bounded).to(problem.z.dtype))
         return (
             problem if trained.bias is None else replace(problem, logits=problem.z + trained.bias.to(problem.z.dtype))
@@ -78,6 +78,22 @@ class LearnedScale(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(log_scale))
         self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)))
+
+
+class _Bounded(torch.autograd.Function):
+    """A number within bounds. Beyond them only the gradient of a step back is passed on, so that it is never stuck."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Float[Tensor, ""], lowest: float, highest: float) -> Float[Tensor, ""]:
+        ctx.save_for_backward(value)
+        ctx.bounds = lowest, highest
+        return value.clamp(lowest, highest)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Float[Tensor, ""]) -> tuple[Float[Tensor, ""], None, None]:
+        (value,), (lowest, highest) = ctx.saved_tensors, ctx.bounds
+        leads_on = ((value > highest) & (slope < 0)) | ((value < lowest) & (slope > 0))
+        return slope.masked_fill(leads_on, 0.0), None, None
 
 
 @dataclass(frozen=True, kw_only=True)
