@@ -7,7 +7,7 @@ import torch
 
 from nearfar.objectives import InfoNCE
 from nearfar.objectives.form import Composition
-from nearfar.objectives.outline import Tiling
+from nearfar.objectives.outline import Outline, Tiling
 from nearfar.objectives.registry import parse
 from nearfar.types import Origin
 from tests.conformance.inputs import DIM, ENTRIES, companions, variants, vectors
@@ -87,39 +87,37 @@ def assert_alike(objective, known, scores):
             torch.testing.assert_close(buffers_there[name], buffer, rtol=1e-6, atol=1e-7, equal_nan=True, msg=name)
 
 
-NEED_ALL_ROWS = set(
-    [
-        "AnglE",
-        "AnyLoss",
-        "BadPair",
-        "BagInstance",
-        "CLIPN",
-        "CWCL",
-        "ClusterWeight",
-        "CoDiEmbSTS",
-        "CoSENT",
-        "DCLW",
-        "EnsLoss",
-        "GIST",
-        "GTE",
-        "GroCo",
-        "ICNN",
-        "LabelCorrelation",
-        "LambdaLoss",
-        "MultiFocal",
-        "PFID",
-        "Pearson",
-        "PositiveUnlabelled",
-        "Propensity",
-        "ProtoTriplet",
-        "RankKL",
-        "SOAP",
-        "SONG",
-        "SoftContrast",
-        "SupReMix",
-        "UNPG",
-    ]
-)
+NEED_ALL_ROWS = {
+    "AnglE",
+    "AnyLoss",
+    "BadPair",
+    "BagInstance",
+    "CLIPN",
+    "CWCL",
+    "ClusterWeight",
+    "CoDiEmbSTS",
+    "CoSENT",
+    "DCLW",
+    "EnsLoss",
+    "GIST",
+    "GTE",
+    "GroCo",
+    "ICNN",
+    "LabelCorrelation",
+    "LambdaLoss",
+    "MultiFocal",
+    "PFID",
+    "Pearson",
+    "PositiveUnlabelled",
+    "Propensity",
+    "ProtoTriplet",
+    "RankKL",
+    "SOAP",
+    "SONG",
+    "SoftContrast",
+    "SupReMix",
+    "UNPG",
+}
 
 
 def compositions(form):
@@ -197,19 +195,24 @@ def test_evaluation_mode_writes_nothing():
     assert all(torch.equal(each, before[name]) for name, each in objective.named_buffers())
 
 
-def test_an_error_in_a_tile_leaves_nothing_behind():
-    objective = parse("XBM(size=5)").double().prepare(DIM, 20)
+def test_an_error_in_a_tile_leaves_nothing_behind(monkeypatch):
+    objective = parse("XBM(size=16)").double().prepare(DIM, 20)
     known = RELATIONS["several positives and ragged negatives"]
     before = {name: each.clone() for name, each in objective.named_buffers()}
 
-    def fail(*tensors):
-        raise RuntimeError("a rank is gone")
+    rows = Outline.rows
 
-    with pytest.raises(RuntimeError, match="a rank is gone"):
-        steps(objective, known, Tiling(scores=9, add_up=fail))
+    def fail_later(outline, start, *arguments):
+        if start > 2:
+            raise RuntimeError("the memory is full")
+        return rows(outline, start, *arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="the memory is full"):
+        patched.setattr(Outline, "rows", fail_later)
+        steps(objective, known, Tiling(scores=30))
     assert all(torch.equal(each, before[name]) for name, each in objective.named_buffers())
     steps(objective, known, None)
-    assert int(objective.memory["synthesis_0"].place) == 2 * 7 % 5
+    assert int(objective.memory["synthesis_0"].place) == 2 * 7
 
 
 def test_a_vector_that_is_not_a_number_gives_a_loss_that_is_none():

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
 from nearfar.errors import ConfigError
 
-_UNLIMITED = 2**62
+_UNLIMITED = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,20 @@ def token_budget(tokens: int | None, encoder: TorchEncoder) -> int:
     return 2_048 if encoder.device.type == "cpu" else 32_768
 
 
-def cut(lengths: Sequence[int], budget: int) -> list[Int64[np.ndarray, " text"]]:
+def pass_cost(encoder: TorchEncoder) -> int:
+    """What a pass costs beside its tokens, in tokens: starting its operations, and adding up its gradients.
+
+    Measured with MiniLM: about 60 tokens in float32 and 120 in bfloat16 on a processor.
+    """
+    if not encoder.pads:
+        return _UNLIMITED
+    return 128 if encoder.device.type == "cpu" else 8_192
+
+
+def cut(lengths: Sequence[int], budget: int, cost: int | None = None) -> list[Int64[np.ndarray, " text"]]:
     """Split texts into groups whose padded size, longest times count, stays within ``budget`` tokens.
 
+    Of all such splits, one with the least padded tokens plus ``cost`` for each group; None for a quarter of the budget.
     Texts are sorted by length, ties by place, so the result is the same for the same lengths. A text longer than the
     budget goes alone.
 
@@ -58,20 +69,39 @@ def cut(lengths: Sequence[int], budget: int) -> list[Int64[np.ndarray, " text"]]
     if budget < 1:
         raise ConfigError(f"A token budget must be at least 1, got {budget}.")
     order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
-    groups: list[list[int]] = []
-    for place in order.tolist():
-        # Ascending lengths: the text at hand is the longest of its group.
-        if groups and (len(groups[-1]) + 1) * max(lengths[place], 1) <= budget:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    return [np.asarray(group, dtype=np.int64) for group in groups]
+    ascending = np.maximum(np.asarray(lengths, dtype=np.int64)[order], 1)
+    if not len(order):
+        return []
+    cost = budget // 4 if cost is None else cost
+    if len(order) * int(ascending[-1]) <= min(budget, cost):
+        return [order]  # a second group would cost more than all padding
+    return np.split(order, _starts(ascending, budget, cost)[1:])
+
+
+def _starts(ascending: Int64[np.ndarray, " text"], budget: int, cost: int) -> list[int]:
+    """Where each group of the best split starts, found by the best split of the first 1, 2, ... texts."""
+    count = len(ascending)
+    best = np.zeros(count + 1, dtype=np.int64)
+    last_start = np.zeros(count + 1, dtype=np.int64)
+    sizes = np.arange(count, 0, -1)
+    for end in range(1, count + 1):
+        longest = int(ascending[end - 1])
+        first = max(0, end - max(1, budget // longest))
+        totals = best[first:end] + sizes[count - end + first :] * longest
+        chosen = int(totals.argmin())  # the first of equals: the larger last group
+        best[end] = totals[chosen] + cost
+        last_start[end] = first + chosen
+    starts, end = [], count
+    while end:
+        end = int(last_start[end])
+        starts.append(end)
+    return starts[::-1]
 
 
 def prepare(encoder: TorchEncoder, texts: Sequence[str], role: Role, budget: int) -> list[MicroBatch]:
     """The micro-batches of ``texts``, tokenised and padded each to its own longest text."""
-    lengths = encoder.lengths(texts, role)
+    tokenised = encoder.tokenised(texts, role)
     return [
-        MicroBatch(places, encoder.features([texts[place] for place in places], role), lengths[places[-1]] * len(places))
-        for places in cut(lengths, budget)
+        MicroBatch(places, tokenised.features(places.tolist()), tokenised.lengths[places[-1]] * len(places))
+        for places in cut(tokenised.lengths, budget, pass_cost(encoder))
     ]

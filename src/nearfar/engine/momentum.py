@@ -33,7 +33,7 @@ class Momentum(nn.Module):
     @torch.no_grad()
     def follow(self, encoder: TorchEncoder) -> None:
         """Move towards an encoder of the same shape. Equal on all ranks, since the encoder is."""
-        mine, theirs = list(self.encoder.parameters()), [weight.detach() for weight in encoder.parameters()]
+        mine, theirs = ([weight.detach() for weight in each.parameters()] for each in (self.encoder, encoder))
         # The difference form: where both are equal, they stay equal to the bit.
         torch._foreach_lerp_(mine, theirs, 1 - self.momentum)
         for buffer, other in zip(self.encoder.buffers(), encoder.buffers(), strict=True):

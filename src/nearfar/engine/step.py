@@ -22,11 +22,14 @@ from nearfar.engine.teachers import Teacher, taught
 from nearfar.engine.telemetry import Observation
 from nearfar.engine.tile import SCORES_AT_ONCE, evaluate
 from nearfar.errors import ConfigError
+from nearfar.objectives.candidates.keys import sides_looked_at
 from nearfar.objectives.objective import Objective
 from nearfar.types import Batch, Relation
 
 SUPPLIED = ("index", "labels")
 """The keyword inputs of an objective that a batch has."""
+
+_ROLES = {"anchors": Role.QUERY, "candidates": Role.DOCUMENT}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +38,7 @@ class StepInput:
 
     Attributes:
         micro_batches: this rank's share of the distinct texts of the step, prepared.
+        roles: the side of each micro-batch, where the sides were prepared apart; else nothing.
         texts: how many distinct texts the step has, over all ranks.
         anchors: where each anchor stands among the vectors of all ranks.
         candidates: where each candidate stands among them.
@@ -50,11 +54,20 @@ class StepInput:
     relation: Relation
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     batch: Batch | None = None
+    roles: tuple[Role, ...] = ()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "StepInput":
         """The same input with its relation on ``device``; features move when they are embedded."""
         moved = {name: value.to(device) for name, value in self.inputs.items()}
         return replace(self, relation=self.relation.to(device), inputs=moved)
+
+    def of(self, roles: frozenset[Role]) -> list[MicroBatch]:
+        """The micro-batches of some sides; all of them where sides are together, or where this rank has none of those.
+
+        A rank that embeds nothing would have no gradient to share.
+        """
+        chosen = [each for each, role in zip(self.micro_batches, self.roles, strict=False) if role in roles]
+        return chosen or self.micro_batches
 
 
 def prepare_step(
@@ -64,6 +77,7 @@ def prepare_step(
     budget: Budget = Budget(),
     ranks: Ranks = Ranks(),
     teacher: Teacher | None = None,
+    apart: bool = False,
 ) -> StepInput:
     """Tokenise this rank's share of the texts of a batch, each distinct one once, and cut it into micro-batches.
 
@@ -74,6 +88,8 @@ def prepare_step(
         budget: what may be in memory at once; a pass never takes more.
         ranks: among whom the texts are dealt out, by length, so that all have about as much to do.
         teacher: has vectors of the texts, which go along.
+        apart: anchors and candidates never share a pass, and a text of both is embedded twice: for a step in which
+            not every encoder embeds both.
 
     Raises:
         ConfigError: when a single text is longer than the budget.
@@ -82,22 +98,24 @@ def prepare_step(
     role_of_way: dict[Hashable, Role] = {}
     local = {}
     for role, texts in ((Role.QUERY, batch.anchors), (Role.DOCUMENT, batch.candidates)):
-        way = encoder.way(role)
+        way = (role, encoder.way(role)) if apart else encoder.way(role)
         role_of_way.setdefault(way, role)
         places = texts_by_way.setdefault(way, {})
         local[role] = (way, [places.setdefault(text, len(places)) for text in texts])
     distinct = [(way, text) for way, places in texts_by_way.items() for text in places]
     order = _order([text for _, text in distinct], ranks)
     mine = order[ranks.rank :: ranks.world] or order[:1]  # an idle rank would keep the others waiting
-    micro_batches = []
+    micro_batches, roles = [], []
     for way, role in role_of_way.items():
         own = [place for place, number in enumerate(mine) if distinct[number][0] == way]
         texts = [distinct[mine[place]][1] for place in own]
         for group in prepare(encoder, texts, role, min(tokens, budget.tokens or tokens)) if texts else ():
             _check_size(group, texts, budget)
             micro_batches.append(replace(group, places=np.asarray(own, dtype=np.int64)[group.places]))
+            roles.append(role)
     stands = np.empty(len(order), dtype=np.int64)
-    stands[np.concatenate([order[rank :: ranks.world] for rank in range(ranks.world)])] = np.arange(len(order))
+    dealt = [number for rank in range(ranks.world) for number in order[rank :: ranks.world]]
+    stands[dealt] = np.arange(len(order))
     starts = dict(zip(texts_by_way, np.cumsum([0, *map(len, texts_by_way.values())]), strict=False))
     anchors, candidates = (
         stands[np.asarray(places, dtype=np.int64) + starts[way]]
@@ -113,6 +131,7 @@ def prepare_step(
         relation=batch.relation,
         inputs=beside,
         batch=batch,
+        roles=tuple(roles) if apart else (),
     )
 
 
@@ -165,6 +184,10 @@ class Step(nn.Module):
         self.encoder = encoder
         self.objective = objective
         self.momentum, self.teacher = momentum, teacher
+        # With keys by another encoder, nobody looks at the encoder's own vectors of the candidates.
+        self._trained = frozenset(_ROLES[side] for side in sides_looked_at(objective.form))
+        self._guided = frozenset(_ROLES[side] for side in _ROLES if f"guide_{side}" in objective.needs)
+        self.apart = len(self._trained) < 2 or (momentum is not None and len(self._guided) == 1)
         self.precision, self.budget, self.scores = precision, budget, scores
         self.counted: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64)
         self.observed = False
@@ -174,7 +197,7 @@ class Step(nn.Module):
     def forward(self, step: StepInput) -> Float[Tensor, ""]:
         """The loss of the step over the texts of all ranks, with gradient."""
         device, ranks = self.encoder.device, Ranks.current()
-        vectors = self._embedded(self.encoder, step, ranks)
+        vectors = self._embedded(self.encoder, step, ranks, self._trained)
         anchors, candidates = (vectors[torch.from_numpy(side).to(device)] for side in (step.anchors, step.candidates))
         here = step.to(device)
         inputs = taught(self.objective.needs, here.inputs, self._followed(step, ranks))
@@ -191,17 +214,27 @@ class Step(nn.Module):
         if self.momentum is not None:
             self.momentum.follow(self.encoder)
 
-    def _embedded(self, encoder: TorchEncoder, step: StepInput, ranks: Ranks) -> Float[Tensor, "text dim"]:
-        """The vectors of the texts of all ranks."""
-        own = embed(encoder, step.micro_batches, self.precision, encoder.device, self.budget)
+    def _embedded(
+        self, encoder: TorchEncoder, step: StepInput, ranks: Ranks, roles: frozenset[Role]
+    ) -> Float[Tensor, "text dim"]:
+        """The vectors of the texts of all ranks. Those of other sides may be 0, if the step has its sides apart."""
+        chosen = step.of(roles)
+        own = embed(encoder, chosen, self.precision, encoder.device, self.budget)
+        if len(chosen) < len(step.micro_batches):
+            places = torch.from_numpy(np.sort(np.concatenate([each.places for each in chosen]))).to(own.device)
+            total = sum(len(each.places) for each in step.micro_batches)
+            own = own.new_zeros(total, own.shape[1]).index_copy(0, places, own)
         return ranks.gather(own[: ranks.sizes(step.texts)[ranks.rank]], step.texts)
 
     def _followed(self, step: StepInput, ranks: Ranks) -> dict[str, Float[Tensor, "text dim"]]:
         """The guides by the moving average, if there is one and as far as the objective needs them."""
-        names = [name for name in ("guide_anchors", "guide_candidates") if name in self.objective.needs]
-        if self.momentum is None or not names:
+        if self.momentum is None or not self._guided:
             return {}
         with torch.no_grad():
-            vectors = self._embedded(self.momentum.encoder, step, ranks)
-        sides = {"guide_anchors": step.anchors, "guide_candidates": step.candidates}
-        return {name: vectors[torch.from_numpy(sides[name]).to(vectors.device)] for name in names}
+            vectors = self._embedded(self.momentum.encoder, step, ranks, self._guided)
+        sides = {"anchors": step.anchors, "candidates": step.candidates}
+        return {
+            f"guide_{side}": vectors[torch.from_numpy(places).to(vectors.device)]
+            for side, places in sides.items()
+            if _ROLES[side] in self._guided
+        }

@@ -83,9 +83,7 @@ class Teacher:
         return found
 
 
-def taught(
-    needs: frozenset[str], given: Mapping[str, Tensor], followed: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def taught(needs: frozenset[str], given: Mapping[str, Tensor], followed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The keyword inputs of an objective from what a step has of other encoders.
 
     Guides are the moving average's vectors where there is one, the teacher's where there is none. The teacher's scores
@@ -127,8 +125,15 @@ def write_vectors(
 
 
 def read_vectors(path: Path, rows: Int64[np.ndarray, " row"]) -> KeptVectors:
-    """What ``write_vectors`` wrote for the same rows, left on disk."""
-    return KeptVectors(rows, np.load(path, mmap_mode="r"))
+    """What ``write_vectors`` wrote for the same rows, left on disk.
+
+    Raises:
+        ValueError: when the file is cut short, or has other than one vector for each row.
+    """
+    vectors = np.load(path, mmap_mode="r")
+    if len(vectors) != len(rows):
+        raise ValueError(f"{path} has {len(vectors)} vectors, expected {len(rows)}")
+    return KeptVectors(rows, vectors)
 
 
 @dataclass(frozen=True)

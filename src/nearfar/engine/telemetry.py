@@ -14,7 +14,6 @@ from math import ceil, isfinite
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from nearfar.objectives.logits.temperature import LearnedScale
 from nearfar.objectives.objective import Objective
@@ -26,7 +25,7 @@ QUANTILES = (5, 25, 50, 75, 95)
 """In percent."""
 _ROWS = 1_024
 """Rows of a comparison that are looked at, evenly spread."""
-_ENTRIES = 1_000_000
+_ENTRIES = 250_000
 """Similarities that quantiles are taken of, evenly spread."""
 
 Feel = Callable[[Tensor], None]
@@ -58,50 +57,60 @@ def observe(outcome: Outcome, objective: Objective | None = None) -> dict[str, f
 class Observation:
     """Collects the numbers of one step while it is computed.
 
+    Rows that are computed in tiles are shown to ``see_tile`` tile by tile, each before it is differentiated, and the
+    outcome of the whole to ``see`` as always. What a row of a tile counts in the loss of the step is not known then;
+    ``weigh`` is told.
+
     Args:
         objective: adds the trained bias, if it has one.
-        parts: into how many tiles of rows the step is cut; each of them is shown to ``see`` by itself.
     """
 
-    def __init__(self, objective: Objective | None = None, parts: int = 1) -> None:
-        self._objective, self._parts = objective, parts
-        self._comparisons: list[_Comparison] = []
-        self._kept: list[Tensor] = []
-        self._terms: dict[str, list[Tensor]] = {}
+    def __init__(self, objective: Objective | None = None) -> None:
+        self._objective = objective
+        self._comparisons: dict[str, _Comparison] = {}
+        self._outcome: Outcome | None = None
 
     def see(self, outcome: Outcome) -> None:
         """Take in an outcome, and its slopes as soon as its backward pass is done."""
-        for logits, feel in self.look(outcome):
-            if logits.requires_grad:
-                logits.register_hook(feel)
+        _hook(self.look(outcome))
 
-    @torch.no_grad()
+    def see_tile(self, path: str, problem: Problem) -> None:
+        """Take in some rows, and their slopes as soon as they are differentiated.
+
+        Args:
+            path: of the part of the objective that compares them.
+            problem: what its criterion sees.
+        """
+        _hook(self._look(f"tiles {path}", problem))
+
+    def weigh(self, path: str, factor: Float[Tensor, ""]) -> None:
+        """Take in by what the slopes of all tiles of a path are multiplied."""
+        if f"tiles {path}" in self._comparisons:
+            self._comparisons[f"tiles {path}"].factor = factor.detach()
+
     def look(self, outcome: Outcome) -> list[tuple[Tensor, Feel]]:
         """Take in an outcome; gives the logits of its problems, and for each what wants to be told their slopes."""
-        kept = outcome.kept.sum()
-        self._kept.append(kept)
-        for name, value in outcome.terms.items():
-            self._terms.setdefault(name, []).append(value.detach() * kept)
-        asked: list[tuple[Tensor, Feel]] = []
-        for place, problem in enumerate(outcome.problems):
-            if not len(problem.anchors) or not len(problem.candidates):
-                continue
-            while len(self._comparisons) <= place:
-                self._comparisons.append(_Comparison(first=not self._comparisons))
-            feel = self._comparisons[place].look(problem, ceil(_ROWS / self._parts), ceil(_ENTRIES / self._parts))
-            if problem.logits is not None:
-                asked.append((problem.logits, feel))
-        return asked
+        numbers = {name: value.detach() for name, value in outcome.terms.items()}
+        self._outcome = Outcome(outcome.losses.detach(), outcome.kept, terms=numbers)
+        return [asked for place, seen in enumerate(outcome.problems) for asked in self._look(str(place), seen)]
+
+    @torch.no_grad()
+    def _look(self, name: str, problem: Problem) -> list[tuple[Tensor, Feel]]:
+        if not len(problem.anchors) or not len(problem.candidates):
+            return []
+        comparison = self._comparisons.setdefault(name, _Comparison(first=not self._comparisons))
+        feel = comparison.look(problem)
+        return [] if problem.logits is None else [(problem.logits, feel)]
 
     def values(self) -> dict[str, float]:
         """The numbers by name."""
         found: dict[str, Tensor] = {}
-        if self._comparisons:
-            found |= self._comparisons[0].values()
-            found |= _shares([pulls for each in self._comparisons for pulls in each.pulls])
-        if self._kept:
-            found["anchors"] = kept = torch.stack(self._kept).sum()
-            found |= {f"term/{name}": torch.stack(each).sum() / kept for name, each in self._terms.items()}
+        for comparison in list(self._comparisons.values())[:1]:
+            found |= comparison.values()
+        found |= _shares([pulls * each.factor for each in self._comparisons.values() for pulls in each.pulls])
+        if self._outcome is not None:
+            found["anchors"] = self._outcome.kept.sum()
+            found |= {f"term/{name}": value for name, value in self._outcome.terms.items()}
         modules = () if self._objective is None else self._objective.memory.values()
         for module in modules:
             if isinstance(module, LearnedScale) and module.bias is not None:
@@ -118,29 +127,34 @@ class _Comparison:
 
     Attributes:
         pulls: for each tile the sums of absolute slopes, of positives and of negatives, by origin.
+        factor: what they are to be multiplied by.
     """
 
     def __init__(self, first: bool) -> None:
         self._first = first
         self._found: dict[str, list[Tensor]] = {}
+        self._valid: list[tuple[Tensor, Tensor]] = []
         self.pulls: list[Tensor] = []
+        self.factor = torch.ones(())
 
-    def look(self, problem: Problem, rows: int, entries: int) -> Feel:
-        """Read at most so many rows, and quantiles off at most so many entries; gives what wants to be told slopes."""
-        step = ceil(len(problem.anchors) / rows)
+    def look(self, problem: Problem) -> Feel:
+        """Read a part of the rows; gives what wants to be told their slopes."""
+        rows = len(problem.anchors) if problem.window is None else problem.window.total
+        step = ceil(rows / _ROWS)
         positive, negative = problem.positive[::step], problem.negative[::step]
         if self._first:
             scores = _scores(problem, step)
             self._ranks(scores, positive, negative)
-            # A column that no row may use, such as an empty place of a queue, is not there yet.
-            self._add("ignored", 1 - problem.valid[::step, problem.valid.any(dim=0)].float().mean(dim=1))
+            texts = problem.valid[:, problem.origins != Origin.MIXED]
+            self._valid.append((texts[::step].sum(dim=1), texts.any(dim=0)))
             # Whole rows: every column keeps its weight.
-            thin = ceil(scores.numel() / entries)
+            thin = ceil(rows / step * len(problem.candidates) / _ENTRIES)
             for name, pairs in (("positive", positive), ("negative", negative[::thin])):
                 known = (scores if name == "positive" else scores[::thin])[pairs]
-                self._add(name, known[:: ceil(max(1, len(known)) / entries)])
+                self._add(name, known[:: ceil(max(1, len(known)) / _ENTRIES)])
             if problem.temperature is not None:
-                self._add("temperature", _every(problem.temperature, step).detach().flatten())
+                divided = _every(problem.temperature, step).detach()
+                self._add("temperature", divided.mean(dim=1) if divided.ndim == 2 else divided.flatten())
         return self._feeler(problem, step, positive, negative)
 
     def _ranks(
@@ -170,7 +184,7 @@ class _Comparison:
             # What moves a text is the slope at its similarity, which the temperature has divided.
             slope = (slope[::step] if temperature is None else slope[::step] / temperature).abs()
             pushes = torch.where(negative, slope, 0.0)
-            columns = torch.stack([torch.where(positive, slope, 0.0).sum(dim=0), pushes.sum(dim=0)]).double() * step
+            columns = torch.stack([torch.where(positive, slope, 0.0).sum(dim=0), pushes.sum(dim=0)]) * step
             sums = columns.new_zeros(2, len(Origin)).index_add_(1, origins, columns)
             there = torch.bincount(origins, minlength=len(Origin)) > 0
             self.pulls.append(torch.where(there, sums, float("nan")))
@@ -186,19 +200,30 @@ class _Comparison:
 
     def values(self) -> dict[str, Tensor]:
         """Means, and quantiles of similarities."""
-        found: dict[str, Tensor] = {}
+        found = {"ignored": self._ignored()} if self._valid else {}
         for name, seen in self._found.items():
-            values = torch.cat(seen)
+            values = torch.cat(seen).cpu().double()  # an accelerator may have no doubles, and no quantiles
             if name not in ("positive", "negative"):
-                found[name] = values.double().mean()
+                found[name] = values.mean()
             elif len(values):
-                at = torch.tensor(QUANTILES, dtype=values.dtype, device=values.device) / 100
-                quantiles = torch.quantile(values, at)
+                at = torch.tensor(QUANTILES, dtype=values.dtype) / 100
+                quantiles = torch.nanquantile(values, at)
                 found |= {
                     f"similarity/{name}/q{percent:02d}": each
                     for percent, each in zip(QUANTILES, quantiles, strict=True)
                 }
         return found
+
+    def _ignored(self) -> Tensor:
+        """The share of pairs that are not valid.
+
+        Columns that are for no row, such as empty places of a queue, and those that were made for some rows are not
+        counted.
+        """
+        rows, used = zip(*self._valid, strict=True)
+        same = len({len(columns) for columns in used}) == 1  # else each tile has columns of its own
+        there = torch.stack(used).any(dim=0).sum() if same else torch.stack([each.sum() for each in used]).max()
+        return 1 - torch.cat(rows).cpu().double().mean() / there.cpu()
 
 
 def effective_number(weights: Float[Tensor, "row column"]) -> Float[Tensor, " row"]:
@@ -211,13 +236,21 @@ def effective_number(weights: Float[Tensor, "row column"]) -> Float[Tensor, " ro
     return shares.sum(dim=1).square() / shares.square().sum(dim=1)
 
 
+def _hook(asked: Sequence[tuple[Tensor, Feel]]) -> None:
+    """Have the slopes passed on as soon as they are known."""
+    for logits, feel in asked:
+        if logits.requires_grad:
+            logits.register_hook(feel)  # type: ignore[no-untyped-call]
+
+
 def _scores(problem: Problem, step: int) -> Float[Tensor, "row column"]:
-    """Similarities of every so many rows; cosines where the objective compares none."""
+    """Similarities of every so many rows; cosines where the objective compares none, NaN for vectors of length 0."""
     if problem.similarity is not None:
         return problem.similarity[::step].detach()
     sides = problem.anchors[::step].detach(), problem.candidates.detach()
-    one, other = (normalize(side, dim=1) for side in sides)
-    return one @ other.T
+    one, other = (side / side.norm(dim=1, keepdim=True) for side in sides)
+    scores: Tensor = one @ other.T
+    return scores
 
 
 def _every(values: Float[Tensor, "..."], step: int) -> Float[Tensor, "..."]:
@@ -229,7 +262,7 @@ def _shares(pulls: Sequence[Float[Tensor, "sign origin"]]) -> dict[str, Tensor]:
     """The share of each origin in the slopes of positives and negatives together; NaN for one that has no column."""
     if not pulls:
         return {}
-    every = torch.stack(list(pulls))
+    every = torch.stack(list(pulls)).cpu().double()
     sums = torch.where(every.isnan().all(dim=0), float("nan"), every.nansum(dim=0))
     return {
         f"gradient/{sign}/{origin.name.lower()}": sums[place, origin] / sums.nansum()

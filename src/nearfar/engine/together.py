@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.rendezvous import rendezvous
 
 from nearfar.config.launch import Launch
 from nearfar.engine.ranks import Ranks
@@ -71,7 +72,7 @@ def join(launch: Launch, device: str | None) -> Ranks:
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "0")
     try:
-        store, rank, world = next(distributed.rendezvous("env://", timeout=MEETING))
+        store, rank, world = next(rendezvous("env://", timeout=MEETING))
         distributed.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=PATIENCE)
     except (distributed.DistError, RuntimeError, ValueError) as error:
         raise ResourceError(
