@@ -60,7 +60,8 @@ def steps(objective, known, tiling):
         anchors, candidates = vectors(known.shape, seed=seed, dtype=torch.float64)
         objective.zero_grad()
         beside = companions(objective, known, dtype=torch.float64, seed=seed)
-        outcome = objective.outcome(anchors, candidates, known, tiling=tiling, **beside)
+        given = (anchors, candidates, known)
+        outcome = objective.in_tiles(tiling, *given, **beside) if tiling else objective.outcome(*given, **beside)
         if outcome.loss.requires_grad:
             outcome.loss.backward()
         slopes = {name: each.grad for name, each in objective.named_parameters()}
@@ -207,9 +208,10 @@ def test_an_error_in_a_tile_leaves_nothing_behind(monkeypatch):
             raise RuntimeError("the memory is full")
         return rows(outline, start, *arguments)
 
-    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="the memory is full"):
+    with monkeypatch.context() as patched:
         patched.setattr(Outline, "rows", fail_later)
-        steps(objective, known, Tiling(scores=30))
+        with pytest.raises(RuntimeError, match="the memory is full"):
+            steps(objective, known, Tiling(scores=30))
     assert all(torch.equal(each, before[name]) for name, each in objective.named_buffers())
     steps(objective, known, None)
     assert int(objective.memory["synthesis_0"].place) == 2 * 7
@@ -221,7 +223,7 @@ def test_a_vector_that_is_not_a_number_gives_a_loss_that_is_none():
         anchors, candidates = vectors(known.shape)
         with torch.no_grad():
             candidates[3, 2] = float("nan")
-        assert objective.outcome(anchors, candidates, known, tiling=Tiling(scores=9)).loss.isnan()
+        assert objective.in_tiles(Tiling(scores=9), anchors, candidates, known).loss.isnan()
 
 
 def test_no_matrix_is_whole(monkeypatch):
@@ -239,6 +241,6 @@ def test_no_matrix_is_whole(monkeypatch):
     for text in ("InfoNCE(directions=symmetric)", "MW", "SigLIP", "Sum(terms=[InfoNCE, Transposed(of=InfoNCE)])"):
         with Watch():
             anchors, candidates = vectors(known.shape, dim=5)
-            parse(text).outcome(anchors, candidates, known, tiling=Tiling(scores=14)).loss.backward()
+            parse(text).in_tiles(Tiling(scores=14), anchors, candidates, known).loss.backward()
     assert seen
     assert not [shape for shape in seen if len(shape) == 2 and shape in ((rows, columns), (columns, rows))]

@@ -201,11 +201,11 @@ class Step(nn.Module):
         anchors, candidates = (vectors[torch.from_numpy(side).to(device)] for side in (step.anchors, step.candidates))
         here = step.to(device)
         inputs = taught(self.objective.needs, here.inputs, self._followed(step, ranks))
-        outcome = evaluate(self.objective, anchors, candidates, here.relation, self.scores, ranks, **inputs)
+        self.seen = Observation(self.objective) if self.observed else None
+        outcome = evaluate(self.objective, anchors, candidates, here.relation, self.scores, ranks, self.seen, **inputs)
         self.counted = self.counted.to(device) + outcome.kept.sum()
         self.rows = outcome.losses.detach(), vectors.detach().isfinite().all(dim=1)
-        if self.observed:
-            self.seen = Observation(self.objective)
+        if self.seen is not None:
             self.seen.see(outcome)
         return outcome.loss
 

@@ -8,6 +8,7 @@ from nearfar.engine.ranks import Ranks
 from nearfar.objectives.objective import Objective
 from nearfar.objectives.outline import Tiling
 from nearfar.objectives.part import Outcome
+from nearfar.objectives.problem import Watcher
 from nearfar.types import Relation
 
 SCORES_AT_ONCE = 2**24
@@ -29,6 +30,7 @@ def evaluate(
     relation: Relation,
     scores: int,
     ranks: Ranks,
+    watcher: Watcher | None = None,
     **inputs: Tensor | None,
 ) -> Outcome:
     """The outcome of an objective, in tiles if its scores are too many.
@@ -40,9 +42,11 @@ def evaluate(
         relation: who belongs to whom.
         scores: how many entries a matrix of anchors and candidates may have before it is computed in tiles.
         ranks: the tiles are dealt out among them.
+        watcher: sees the tiles that are computed here.
         **inputs: what else the objective needs.
     """
-    tiling = None
-    if len(anchors) * len(candidates) > scores:
-        tiling = Tiling(tile_of(scores, anchors.device), ranks.rank, ranks.world, ranks.add_up)
-    return objective.outcome(anchors, candidates, relation, tiling=tiling, **inputs)
+    if len(anchors) * len(candidates) <= scores:
+        return objective.outcome(anchors, candidates, relation, **inputs)
+    tile = tile_of(scores, anchors.device)
+    tiling = Tiling(tile, ranks.rank, ranks.world, ranks.add_up, watcher)
+    return objective.in_tiles(tiling, anchors, candidates, relation, **inputs)

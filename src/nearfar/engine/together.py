@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import distributed
@@ -13,7 +13,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from nearfar.config.launch import Launch
 from nearfar.engine.ranks import Ranks
-from nearfar.errors import ConfigError, ResourceError
+from nearfar.errors import ConfigError, NearfarError, ResourceError
 
 Result = TypeVar("Result")
 
@@ -26,6 +26,10 @@ _GRACE = timedelta(seconds=5)
 """How long the others let the first process tell what went wrong."""
 _LINGER = 1.0
 """Seconds by which the others outlive it, so that a launcher names it as the one that failed."""
+
+
+class FirstFailed(NearfarError):  # noqa: N818  # told elsewhere
+    """The first process failed at what the others waited for; the message is that of its error."""
 
 
 def device_of(asked: str | None, launch: Launch) -> str | None:
@@ -92,15 +96,31 @@ def leave() -> None:
 def first(work: Callable[[], Result]) -> Result:
     """What the first process makes of ``work``, on every process; the others wait for it.
 
-    An error of the first process ends it, and the others find that it is gone.
+    Raises:
+        FirstFailed: on the others, when the work fails.
     """
     ranks = Ranks.current()
     if ranks.world == 1:
         return work()
-    value: list[Any] = [work() if ranks.first else None]
-    distributed.broadcast_object_list(value, src=0, device=torch.device("cpu"))
-    result: Result = value[0]
-    return result
+    if not ranks.first:
+        result, failure = _sent(None)
+        if failure is not None:
+            raise FirstFailed(failure)
+        return cast(Result, result)
+    try:
+        done = work()
+    except Exception as error:
+        _sent((None, str(error) if isinstance(error, NearfarError) else f"{type(error).__name__}: {error}"))
+        raise
+    _sent((done, None))
+    return done
+
+
+def _sent(value: Any) -> Any:
+    """What the first process gave."""
+    values = [value]
+    distributed.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+    return values[0]
 
 
 def wait() -> None:

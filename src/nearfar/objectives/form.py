@@ -45,6 +45,13 @@ class Form(Component):
         """Whether there is nothing to learn from a batch without a positive pair."""
         return all(part.needs_positives for _, part in parts(self) if isinstance(part, Criterion))
 
+    @property
+    def tiles(self) -> bool:
+        """Whether rows can be computed in tiles, in all that it is made of."""
+        values = (value if isinstance(value, tuple) else (value,) for _, value, _ in self.inside(0))
+        forms = (form_of(each) for several in values for each in several)
+        return all(form.tiles for form in forms if isinstance(form, Form))
+
     def inside(self, dim: int) -> Iterator[tuple[str, object, int]]:
         """What the form is made of: the step of the path, the value, and the width of the embeddings there.
 
@@ -115,12 +122,16 @@ class Composition(Form):
         rows = self.candidates.outline(self._unit(outline)) if self.tiles else None
         if rows is None or self._shares_memory(rows, memory):
             return self.outcome(outline.whole(), memory)
-        modules = list(memory.modules.values())
+        rows = replace(rows, tiling=replace(rows.tiling, path=memory.path))
+        modules, watcher = list(memory.modules.values()), rows.tiling.watcher
         if any(isinstance(module, Remembering) for module in modules):  # each rank has to remember all rows
-            rows = replace(rows, tiling=Tiling(rows.tiling.scores))
+            rows = replace(rows, tiling=Tiling(rows.tiling.scores, watcher=watcher, path=memory.path))
 
         def see(problem: Problem) -> Problem:
-            return self._seen(self.candidates.of_tile(problem, memory.at("candidates")), outline, memory)
+            seen = self._seen(self.candidates.of_tile(problem, memory.at("candidates")), outline, memory)
+            if watcher is not None and torch.is_grad_enabled():
+                watcher.see_tile(memory.path, seen)
+            return seen
 
         if self.criterion.across_rows:
             outcome = two_passes(rows, see, self.criterion, modules)  # type: ignore[arg-type]  # it says it can

@@ -1,7 +1,6 @@
 """An objective at work: a form, its memory, and the one way in which all of them are called."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -118,8 +117,6 @@ class Objective(nn.Module):
         anchors: Float[Tensor, "anchor dim"],
         candidates: Float[Tensor, "candidate dim"],
         relevance: Relation | Shaped[Tensor, "anchor candidate"],
-        *,
-        tiling: Tiling | None = None,
         **inputs: Tensor | None,
     ) -> Outcome:
         """The loss of each anchor, and which anchors count.
@@ -132,8 +129,6 @@ class Objective(nn.Module):
             anchors: embeddings of the anchors.
             candidates: embeddings of the candidates.
             relevance: a ``Relation``, or a matrix in which a value above 0 marks a positive and is its grade.
-            tiling: with it and a ``Relation``, what can be computed in tiles of rows is, so that no matrix of anchors
-                and candidates is ever whole. The loss and all gradients are the same, and so is what is remembered.
             **inputs: by keyword, and None for what is not there:
 
                 - ``ignored`` (A, C): pairs that are neither positive nor negative, beside a matrix.
@@ -150,32 +145,58 @@ class Objective(nn.Module):
         """
         given = {"anchors": anchors, "candidates": candidates, "relevance": relevance, **inputs}
         self._check(given)
-        problem: Problem | Outline
-        if tiling is not None and isinstance(relevance, Relation) and not _any_slope(inputs):
-            problem = make_outline(self.label, anchors, candidates, relevance, tiling, **inputs)
-        else:
-            problem = make_problem(self.label, anchors, candidates, relevance, **inputs)
+        problem = make_problem(self.label, anchors, candidates, relevance, **inputs)
         if not isinstance(relevance, Relation) and self.form.needs_positives and not bool((relevance > 0).any()):
             raise ShapeError(
                 f"{self.label}: no candidate is relevant to any anchor, every value of relevance is 0 or below, "
                 f"so there is nothing to learn. Got {shapes_of(given)}."
             )
-        self.prepare(anchors.shape[1])
-        if not len(anchors) or not len(candidates):  # nothing to compare, and nothing to remember
+        return self._outcome(problem)
+
+    def in_tiles(
+        self,
+        tiling: Tiling,
+        anchors: Float[Tensor, "anchor dim"],
+        candidates: Float[Tensor, "candidate dim"],
+        relation: Relation,
+        **inputs: Tensor | None,
+    ) -> Outcome:
+        """The same in tiles of rows, so that no matrix of anchors and candidates is ever whole.
+
+        The loss and all gradients are those of ``outcome``, and so is what is remembered. What needs all rows at once
+        is computed whole, and so is all of it when an input beside the vectors asks for a gradient. Where candidates
+        are rows too, each anchor has the loss of the whole.
+
+        Args:
+            tiling: how large tiles are.
+            anchors: as for ``outcome``, and so are the others.
+            candidates: embeddings of the candidates.
+            relation: who belongs to whom.
+            **inputs: by keyword.
+
+        Raises:
+            ShapeError: as for ``outcome``.
+        """
+        if any(each is not None and each.requires_grad for each in inputs.values()):
+            return self.outcome(anchors, candidates, relation, **inputs)
+        self._check({"anchors": anchors, "candidates": candidates, "relevance": relation, **inputs})
+        with as_one_call(self.memory.modules()):
+            return self._outcome(make_outline(self.label, anchors, candidates, relation, tiling, **inputs))
+
+    def _outcome(self, problem: Problem | Outline) -> Outcome:
+        """The outcome of what was checked."""
+        self.prepare(problem.anchors.shape[1])
+        if not len(problem.anchors) or not len(problem.candidates):  # nothing to compare, and nothing to remember
             nothing = 0 * (problem.anchors.sum(dim=1) + problem.candidates.sum())
             return Outcome(nothing, nothing > 0)
         # Logits are computed in at least float32, also inside autocast.
-        with torch.autocast(anchors.device.type, enabled=False), self._calls(problem):
+        with torch.autocast(problem.anchors.device.type, enabled=False):
             outcome = self.form.outcome(problem, Memory(dict(self.memory.items())))
         # Masks and bounds of a criterion can hide what is not a number; a run that diverges must be seen.
-        vectors = (anchors, candidates, problem.guide_anchors, problem.guide_candidates)
+        vectors = (problem.anchors, problem.candidates, problem.guide_anchors, problem.guide_candidates)
         sound = torch.stack([each.detach().isfinite().all() for each in vectors if each is not None]).all()
         losses = torch.where(sound, outcome.losses, float("nan"))
         return replace(outcome, losses=losses, kept=outcome.kept | ~sound)
-
-    def _calls(self, problem: Problem | Outline) -> AbstractContextManager[None]:
-        """Tiles are one call to what the objective remembers."""
-        return as_one_call(self.memory.modules()) if isinstance(problem, Outline) else nullcontext()
 
     def _check(self, given: Mapping[str, object]) -> None:
         """Raise ShapeError for an input that is missing or unknown, or for vectors of another width than before."""
@@ -215,10 +236,6 @@ class Objective(nn.Module):
 
     def __hash__(self) -> int:
         return hash(self.form)
-
-
-def _any_slope(inputs: Mapping[str, Tensor | None]) -> bool:
-    return any(each is not None and each.requires_grad for each in inputs.values())
 
 
 _SHAPES = {

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from nearfar.objectives.problem import Few, Problem, Window, check_given, in_one_precision, precise
+from nearfar.objectives.problem import Few, Problem, Watcher, Window, check_given, in_one_precision, precise
 from nearfar.types import KnownPairs, Origin, Relation
 
 
@@ -70,12 +70,16 @@ class Tiling:
         scores: entries of a matrix of scores in one tile, about.
         rank, world: the tiles that are computed here are every ``world``-th one from ``rank``.
         add_up: replaces tensors by their sums over ranks.
+        watcher: sees the tiles that are computed here.
+        path: of the form whose tiles they are, for the watcher.
     """
 
     scores: int
     rank: int = 0
     world: int = 1
     add_up: Callable[..., None] = lambda *tensors: None
+    watcher: Watcher | None = None
+    path: str = ""
 
     def tiles(self, rows: int, columns: int) -> list[tuple[int, int]]:
         """Start and stop of every tile."""
@@ -156,7 +160,8 @@ class Outline:
         valid[matches] = True
         valid[equal] = False
         rows_and_columns = zip(matches, ignored, equal, strict=True)
-        few = Few(positive=positive, valid=valid, matches=matches, rest=tuple(map(torch.cat, rows_and_columns)))
+        rest_rows, rest_columns = map(torch.cat, rows_and_columns)
+        few = Few(positive=positive, valid=valid, matches=matches, rest=(rest_rows, rest_columns))
         row, column, grade = self.judged.within(start, stop)
         assert grade is not None
         judged = torch.zeros(shape, dtype=torch.bool, device=device)

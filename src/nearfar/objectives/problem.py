@@ -6,7 +6,7 @@ another one; the criterion turns it into losses. Nothing is changed in place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -175,6 +175,17 @@ class Problem:
             guide_candidates=self.guide_anchors,
             similarity=None if self.similarity is None else self.similarity.T,
         )
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Somebody who looks on while rows are computed in tiles, and changes nothing."""
+
+    def see_tile(self, path: str, problem: Problem) -> None:
+        """Take in what a criterion sees of some rows, before they are differentiated."""
+
+    def weigh(self, path: str, factor: Float[Tensor, ""]) -> None:
+        """Take in by what the slopes of all tiles of a path are multiplied."""
 
 
 def along_positives(

@@ -181,6 +181,11 @@ class Named(Form):
         """The keyword inputs that the form cannot do without."""
         return self.form.needs
 
+    @property
+    def tiles(self) -> bool:
+        """Whether rows can be computed in tiles."""
+        return self.form.tiles
+
     @cached_property
     def form(self) -> Form:
         """The composition that the name stands for."""

@@ -43,7 +43,6 @@ def one_pass(outline: Outline, compute: Callable[[Problem], Outcome], modules: I
     slopes = _Slopes(outline, modules)
     losses = outline.anchors.new_zeros(len(outline))
     kept = torch.zeros_like(losses)
-    seen: tuple[Problem, ...] = ()
     for start, stop, problem in slopes.tiles():
         with torch.set_grad_enabled(slopes.wanted):
             outcome = compute(problem)
@@ -53,7 +52,7 @@ def one_pass(outline: Outline, compute: Callable[[Problem], Outcome], modules: I
         kept[start:stop] = outcome.kept.to(kept.dtype)
     outline.tiling.add_up(losses, kept)
     counted = kept > 0
-    return slopes.attached(losses, counted, counted.sum().clamp(min=1), seen)
+    return slopes.attached(losses, counted, counted.sum().clamp(min=1))
 
 
 def two_passes(
@@ -80,7 +79,7 @@ def two_passes(
     else:
         for start, stop in edges[:1]:
             see(outline.rows(start, stop))  # what the parts remember, they remember once
-    return slopes.attached(outcome.losses.detach(), outcome.kept, torch.ones_like(outcome.losses[:1]).sum(), ())
+    return slopes.attached(outcome.losses.detach(), outcome.kept, outcome.losses.new_ones(()))
 
 
 class _Slopes:
@@ -115,34 +114,34 @@ class _Slopes:
             if slope is not None:
                 into += slope
 
-    def attached(
-        self,
-        losses: Float[Tensor, " row"],
-        kept: Bool[Tensor, " row"],
-        divisor: Tensor,
-        seen: tuple[Problem, ...],
-    ) -> Outcome:
+    def attached(self, losses: Float[Tensor, " row"], kept: Bool[Tensor, " row"], divisor: Tensor) -> Outcome:
         """The outcome whose mean has the gradient that was found, over a divisor.
 
         Every row that counts carries the gradient of the whole, and so does their mean.
         """
         if not self.wanted:
-            return Outcome(losses, kept, seen)
+            return Outcome(losses, kept)
         self._outline.tiling.add_up(*self._found)
-        slopes = [each / divisor for each in self._found]
-        nothing: Tensor = _Attached.apply(tuple(slopes), *self._inputs)  # type: ignore[no-untyped-call]
-        return Outcome(torch.where(kept, losses + nothing, 0.0), kept, seen)
+        slopes, tiling = [each / divisor for each in self._found], self._outline.tiling
+
+        def weigh(slope: Tensor) -> None:
+            if tiling.watcher is not None:
+                tiling.watcher.weigh(tiling.path, slope / divisor)
+
+        nothing: Tensor = _Attached.apply(tuple(slopes), weigh, *self._inputs)  # type: ignore[no-untyped-call]
+        return Outcome(torch.where(kept, losses + nothing, 0.0), kept)
 
 
 class _Attached(torch.autograd.Function):
     """Zero, with gradients that are known already."""
 
     @staticmethod
-    def forward(ctx: Any, slopes: tuple[Tensor, ...], *inputs: Tensor) -> Tensor:
-        ctx.slopes = slopes
+    def forward(ctx: Any, slopes: tuple[Tensor, ...], weigh: Callable[[Tensor], None], *inputs: Tensor) -> Tensor:
+        ctx.slopes, ctx.weigh = slopes, weigh
         return inputs[0].new_zeros(())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *(slope * each for each in ctx.slopes)
+        ctx.weigh(slope)
+        return None, None, *(slope * each for each in ctx.slopes)

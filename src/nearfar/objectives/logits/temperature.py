@@ -64,7 +64,9 @@ class LearnedTemperature(Logits):
         """The problem with divided logits."""
         trained = memory.of(LearnedScale)
         lowest = -math.inf if self.maximum is None else -math.log(self.maximum)
-        bounded: Tensor = _Bounded.apply(trained.log_scale, lowest, -math.log(self.minimum))
+        bounded: Tensor = _Bounded.apply(  # type: ignore[no-untyped-call]
+            trained.log_scale, lowest, -math.log(self.minimum)
+        )
         problem = divided(problem, torch.exp(-bounded).to(problem.z.dtype))
         return (
             problem if trained.bias is None else replace(problem, logits=problem.z + trained.bias.to(problem.z.dtype))

@@ -7,6 +7,7 @@ from nearfar.objectives.named import (
     pairs,
     pointwise,
     prediction,
+    queues,
     reweighted,
     running,
     softmax,
@@ -21,6 +22,7 @@ from nearfar.objectives.named.lists import *
 from nearfar.objectives.named.pairs import *
 from nearfar.objectives.named.pointwise import *
 from nearfar.objectives.named.prediction import *
+from nearfar.objectives.named.queues import *
 from nearfar.objectives.named.reweighted import *
 from nearfar.objectives.named.running import *
 from nearfar.objectives.named.softmax import *
@@ -44,5 +46,6 @@ for _family in (
     statistics,
     prediction,
     synthesis,
+    queues,
 ):
     __all__ += _family.__all__
