@@ -14,6 +14,7 @@ from nearfar.config.component import Component
 from nearfar.objectives import Entry, catalogue
 from nearfar.objectives.explain import Curve
 from nearfar.objectives.form import Composition, Form, Sum, Transposed, parts
+from nearfar.objectives.matryoshka import Matryoshka
 from nearfar.objectives.part import Candidates, Criterion, Logits, Mask, Part, Synthesis, Weight
 from nearfar.reports.described import NEEDS, SCOPES, Described, describe, documentation, kept_by, value_in_words
 from nearfar.reports.explain import notes
@@ -47,12 +48,15 @@ def table(known: Mapping[str, Described]) -> str:
         "are made of is in [Parts](parts.md).",
         "*needs*: inputs by keyword beside vectors and relation; a training run has `index`, `labels` and `origin`. "
         "*memory*: what is in the checkpoint beside the encoder. *loss*: `rows` when it is a mean over anchors, "
-        "`batch` when it is one number of the whole batch. *equation*: verified when it was read in the paper or its "
+        "`batch` when it is one number of the whole batch. *large*: `tiles` when [a large step]"
+        "(../guide/large-steps.md) computes it in tiles of rows, `whole` when a part of it needs all rows at once. "
+        "*equation*: verified when it was read in the paper or its "
         "code, otherwise a reconstruction.",
         size(),
     ]
     for family in dict.fromkeys(about.family for about in known.values()):
-        rows = ["| name | what it does | needs | memory | loss | paper | equation |", "|---|---|---|---|---|---|---|"]
+        head = ("name", "what it does", "needs", "memory", "loss", "large", "paper", "equation")
+        rows = [row(*head), "|---" * len(head) + "|"]
         rows += [
             row(
                 f"[{name}](objectives/{name}.md)",
@@ -60,6 +64,7 @@ def table(known: Mapping[str, Described]) -> str:
                 code_list(about),
                 about.keeps,
                 about.scope,
+                "tiles" if about.tiles else "whole",
                 f"[{about.arxiv}]({arxiv(about)})" if about.arxiv else about.paper,
                 status(about),
             )
@@ -124,6 +129,7 @@ def facts(about: Described) -> Iterator[str]:
     for what, part in about.detached:
         yield row("without gradient", f"{what} (`{part}`)")
     yield row("loss", SCOPES[about.scope])
+    yield row("large steps", "in tiles of rows" if about.tiles else "whole: it needs all rows at once")
     yield row("paper", f"{about.paper}, [arXiv {about.arxiv}]({arxiv(about)})" if about.arxiv else about.paper)
     yield row("equation", status(about))
 
@@ -142,7 +148,8 @@ def parts_page() -> str:
     stages = tuple(kind for kind, _ in KINDS.values())
     inner = [each for each in kinds_below(Component) if not issubclass(each, (*stages, Form))]
     blocks += ["## Inside of parts", "Values of fields.", part_table(sorted(inner, key=lambda each: each.__name__))]
-    blocks += ["## Around compositions", "Objectives made of objectives.", part_table([Composition, Sum, Transposed])]
+    around: list[type[Component]] = [Composition, Sum, Transposed, Matryoshka]
+    blocks += ["## Around compositions", "Objectives made of objectives.", part_table(around)]
     return "\n\n".join(blocks) + "\n"
 
 

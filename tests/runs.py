@@ -99,8 +99,8 @@ def nearfar(*arguments):
     return _run([str(argument) for argument in arguments])
 
 
-def refused(capsys, *arguments):
-    """The one message of a command line that must be refused."""
+def refused(capsys, *arguments, lines=3):
+    """The one message, of a few lines, of a command line that must be refused."""
     capsys.readouterr()
     assert nearfar(*arguments) == 2
     shown = capsys.readouterr()
@@ -108,7 +108,7 @@ def refused(capsys, *arguments):
     assert shown.out == ""
     assert message.startswith("nearfar: ")
     assert "Traceback" not in message
-    assert len(message.splitlines()) <= 3
+    assert len(message.splitlines()) <= lines
     return message
 
 

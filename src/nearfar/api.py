@@ -4,6 +4,7 @@ PyTorch is imported inside, after everything that can be checked without it: a w
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nearfar.config.data import DataOptions
+from nearfar.config.launch import Launch, fewer_than_asked_for
 from nearfar.config.read import override, read_config, write_yaml
 from nearfar.config.run import RunConfig
 from nearfar.console import shown
@@ -19,8 +21,10 @@ from nearfar.data.split import split as split_data
 from nearfar.data.tables import DEV, TEST, TRAIN, UNSPLIT, Dataset
 from nearfar.encoders.locate import Located, locate
 from nearfar.errors import ConfigError
-from nearfar.events import Message, Sink
+from nearfar.events import Message, Silent, Sink
 from nearfar.training.folder import FINISHED, RunFolder, check_new, check_run, open_run, read_run
+from nearfar.training.launch import first, meet
+from nearfar.training.lock import locked
 
 Settings = RunConfig | Path | str | None
 """A configuration, or a YAML file that holds one, or None for the defaults."""
@@ -104,25 +108,38 @@ def train(
     Raises:
         NearfarError: for data, settings or folders that will not do; nothing was changed then.
     """
-    options, out = _settings(config, settings), Path(out)
+    options, out, launch = _settings(config, settings), Path(out), Launch.read()
     inputs = {"data": data.name if isinstance(data, Dataset) else str(data), "model": _name_of(model)}
     located = locate(str(model)) if isinstance(model, str | Path) else None
-    check_run(out, write_yaml(options), inputs, resume)
-    if RunFolder(out).read_record().get("state") == FINISHED:
-        return TrainResult(out, RunFolder(out).read_scores())
-    with shown(sink) as watched:
+    device = meet(launch, options.model.device if located is not None else str(getattr(model, "device", "cpu")))
+    scores = first(launch, lambda: _scores_there(out, write_yaml(options), inputs, resume))
+    if scores is not None:
+        return TrainResult(out, scores)
+    with shown(sink if launch.first else Silent()) as watched:
+        if warning := fewer_than_asked_for():
+            watched.emit(Message(text=warning, level="warning"))
         dataset = split_data(_load(data, options.data, watched), options.data)
         if DEV not in dataset.qrels:
             raise ConfigError("Training needs a dev split to watch: set data.dev above 0, or bring a dev split.")
         for note in dataset.facts.notes:
             watched.emit(Message(text=note))
 
+        from nearfar.training.encoder import check_encoder
         from nearfar.training.job import check_inputs, train_run
 
         check_inputs(dataset, options)
-        encoder = model if located is None else _open(located, options)
-        folder = open_run(out, write_yaml(options), inputs, resume)
-        return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, watched))
+        encoder = model if located is None else _open(located, options, device)
+        check_encoder(encoder, options)
+        with locked(out) if launch.first else nullcontext():
+            folder = first(launch, lambda: open_run(out, write_yaml(options), inputs, resume))
+            return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, watched))
+
+
+def _scores_there(out: Path, config: str, inputs: dict[str, str], resume: bool) -> dict[str, Any] | None:
+    """Check that a run can start in a folder, or go on there; gives the scores when it has finished already."""
+    check_run(out, config, inputs, resume)
+    folder = RunFolder(out)
+    return folder.read_scores() if folder.read_record().get("state") == FINISHED else None
 
 
 def evaluate(
@@ -164,15 +181,24 @@ def evaluate(
             elif split in (TRAIN, DEV, TEST):
                 dataset = split_data(dataset, options.data)
 
-        from nearfar.evaluation.evaluate import Task, evaluate_bm25, evaluate_encoder, summary, write_results
+        from nearfar.evaluation.evaluate import (
+            Task,
+            check_cuts,
+            evaluate_bm25,
+            evaluate_encoder,
+            summary,
+            with_cuts,
+            write_results,
+        )
 
         task = Task.of(dataset, split, options.evaluation)
         if named and located is None:
-            measured = evaluate_bm25(task, watched)
+            systems = {_name_of(model): evaluate_bm25(task, watched)}
         else:
             encoder = model if located is None else _open(located, options)
-            measured = evaluate_encoder(encoder, task, watched)
-    systems = {_name_of(model): measured}
+            check_cuts(encoder, options.evaluation)
+            measured = {_name_of(model): evaluate_encoder(encoder, task, watched)}
+            systems = with_cuts(measured, encoder.similarity, watched)
     scores = summary(systems, ()) if folder is None else write_results(folder, systems, ())
     return EvaluateResult(scores, folder)
 
@@ -235,8 +261,8 @@ def explain(
     from nearfar.training.objective import trainable_objective
     from nearfar.training.weights import weigh_run
 
-    objectives = list(dict.fromkeys(trainable_objective(name) for name in names))
     record, options = folder.read_record(), read_config(folder.config)
+    objectives = list(dict.fromkeys(trainable_objective(name, options) for name in names))
     with shown(sink) as watched:
         dataset = split_data(_load(record["data"], options.data, watched), options.data)
         weighed, batches = weigh_run(folder, dataset, options, objectives, watched)
@@ -302,7 +328,7 @@ def _name_of(model: Any) -> str:
     return str(model) if isinstance(model, str | Path) else type(model).__name__
 
 
-def _open(located: Located, options: RunConfig) -> Any:
+def _open(located: Located, options: RunConfig, device: str | None = None) -> Any:
     from nearfar.encoders.load import load
     from nearfar.engine.embed import resolve_precision
 
@@ -311,7 +337,7 @@ def _open(located: Located, options: RunConfig) -> Any:
         prompts=options.model.prompts,
         max_length=options.model.max_length,
         similarity=options.model.similarity,
-        device=options.model.device,
+        device=device or options.model.device,
         seed=options.training.seed,
     )
     encoder.precision = resolve_precision(options.evaluation.precision, encoder.device)

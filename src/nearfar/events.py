@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+from nearfar.files import cannot_write
+
 Item = TypeVar("Item")
 
 
@@ -76,7 +78,11 @@ class JsonLines:
     path: Path
 
     def emit(self, event: Event) -> None:
-        """Append one line, unless the event is progress."""
+        """Append one line, unless the event is progress.
+
+        Raises:
+            ResourceError: when it cannot be written, as on a full disk. Nobody wants a run without its curves.
+        """
         if isinstance(event, Progress):
             return
         record: dict[str, object]
@@ -84,8 +90,11 @@ class JsonLines:
             record = {"step": event.step, "group": event.group, **event.values}
         else:
             record = {"level": event.level, "message": event.text}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
 
 
 def track(items: Iterable[Item], task: str, sink: Sink, total: int | None = None, step: int = 1) -> Iterator[Item]:

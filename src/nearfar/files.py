@@ -1,6 +1,7 @@
 """Writing files so that a kill, a full disk or a second reader never meets half of one."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +22,9 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        sync(partial)
         partial.replace(path)
+        sync(path.parent, deep=False)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -40,14 +43,37 @@ def replace_folder(path: Path, write: Callable[[Path], object]) -> None:
     try:
         partial.mkdir(parents=True)
         write(partial)
+        sync(partial)
         if path.exists():
             path.replace(old)
         partial.replace(path)
+        sync(path.parent, deep=False)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def sync(path: Path, deep: bool = True) -> None:
+    """Wait until a file, or a folder and all that is in it, has reached the disk.
+
+    Without this a machine that loses power can keep a new name and lose the content behind it.
+
+    Args:
+        path: the file or folder.
+        deep: for a folder, whether what is in it counts as well as its list of names.
+
+    Raises:
+        OSError: when the disk is full after all, or broken.
+    """
+    inside = [entry for entry in path.rglob("*") if entry.exists()] if deep and path.is_dir() else []
+    for each in (*inside, path):
+        if each.is_dir():
+            with suppress(OSError):  # not every system can; what counts is in the files
+                _sync(each)
+        else:
+            _sync(each)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,9 +87,27 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def cannot_write(path: Path, error: Exception) -> ResourceError:
     """The error for a file that could not be written."""
-    reason = getattr(error, "strerror", None) or str(error)
     return ResourceError(
-        f"Cannot write {path}: {reason}. Free space or choose another folder; what was there is unchanged."
+        f"Cannot write {path}: {reason_of(error)}. Free space or choose another folder; what was there is unchanged."
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong with a file, in a few words: what the system said, wherever in the chain of errors it is."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    # A library's own words, such as how many bytes it could not write.
+    return f"{str(error).strip().partition(chr(10))[0].rstrip('.') or type(error).__name__} (is the disk full?)"

@@ -34,6 +34,10 @@ class Origin(IntEnum):
     CLASS = 5
 
 
+_SPARSE = 16
+"""A matrix with fewer pairs than one in so many is filled pair by pair."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KnownPairs:
     """Every pair of texts that the training data knows to belong together, whether or not a step holds both.
@@ -54,7 +58,10 @@ class KnownPairs:
 
     def between(self, rows: Int[Tensor, " row"], columns: Int[Tensor, " column"]) -> Bool[Tensor, "row column"]:
         """Which rows and columns, given by identity, belong together: one as the query, the other as the document."""
-        return self._of_queries(rows, columns) | self._of_queries(columns, rows).T
+        found = torch.zeros(len(rows), len(columns), dtype=torch.bool, device=rows.device)
+        self._mark(found, rows, columns)
+        self._mark(found.T, columns, rows)
+        return found
 
     def to(self, device: torch.device | str) -> "KnownPairs":
         """The same pairs on another device. Copied once for a device: they are the same at every step."""
@@ -67,17 +74,29 @@ class KnownPairs:
             )
         return self._copies[device]
 
-    def _of_queries(
-        self, queries: Int[Tensor, " query"], documents: Int[Tensor, " document"]
-    ) -> Bool[Tensor, "query document"]:
+    def _mark(
+        self,
+        found: Bool[Tensor, "query document"],
+        queries: Int[Tensor, " query"],
+        documents: Int[Tensor, " document"],
+    ) -> None:
+        """Set ``found`` where a document belongs to a query."""
         places, nodes = self._relevant(queries)
-        distinct, there = torch.unique(self._nodes_of(documents), return_inverse=True)
-        listed = torch.zeros(len(queries), len(distinct), dtype=torch.bool, device=queries.device)
-        if len(distinct):
-            found = torch.searchsorted(distinct, nodes).clamp(max=len(distinct) - 1)
-            hit = distinct[found] == nodes
-            listed[places[hit], found[hit]] = True
-        return listed[:, there]
+        if not len(places):
+            return
+        there, order = torch.sort(self._nodes_of(documents), stable=True)
+        first = torch.searchsorted(there, nodes)
+        count = torch.searchsorted(there, nodes, right=True) - first
+        if _SPARSE * int(count.sum()) <= found.numel():
+            pair = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), count)
+            within = torch.arange(len(pair), device=nodes.device) - (count.cumsum(0) - count)[pair]
+            found[places[pair], order[first[pair] + within]] = True
+        else:  # labels, of which each has many documents: a list of pairs would be larger than the matrix
+            some = torch.unique(nodes)
+            listed = torch.zeros(len(queries), len(some) + 1, dtype=torch.bool, device=nodes.device)
+            listed[places, torch.searchsorted(some, nodes)] = True
+            column = torch.searchsorted(some, there).clamp(max=len(some) - 1)
+            found[:, order] |= listed[:, torch.where(some[column] == there, column, len(some))]
 
     def _nodes_of(self, documents: Int[Tensor, " document"]) -> Int[Tensor, " document"]:
         """The node of each identity, -1 for one that no document has."""

@@ -23,6 +23,7 @@ NEEDS = {
     "per-query.py": (TRAINING,),
     "evaluate.sh": (TRAINING,),
     "explain.sh": (TRAINING,),
+    "nested.py": ("nested.sh",),
 }
 """What a reader has run before, on the same page or on the first one."""
 
@@ -49,8 +50,15 @@ PRINTED = {
     "own-part.py": ("masks=[NotTooNear(limit=0.8)]", "at 0.75 and 0.0 at 0.85"),
     "explain.sh": ("weights.html",),
     "list-objectives.sh": ("pairwise", "CoSENT"),
+    "teacher.sh": ("tuned - base", "runs/guided/model"),
+    "momentum.sh": ("tuned - base", "runs/queued/model"),
     "module.py": ("nDCG@10",),
     "encoder.py": ("FirstWords",),
+    "adapters.sh": ("tuned - base", "runs/adapted/model"),
+    "nested.sh": ("tuned@16", "runs/nested/model"),
+    "nested.py": ("(1, 16)",),
+    "together.sh": ("tuned - base", "runs/together/model"),
+    "accumulate.sh": ("tuned - base", "runs/calm/model"),
 }
 """What the output of each snippet holds."""
 
@@ -66,7 +74,19 @@ WRITTEN = {
 """A file that a snippet writes, and a part of what is in it."""
 
 SLOW = frozenset(
-    {TRAINING, "settings.sh", "list-objectives.sh", *(name for name, needed in NEEDS.items() if TRAINING in needed)}
+    {
+        TRAINING,
+        "settings.sh",
+        "list-objectives.sh",
+        "teacher.sh",
+        "momentum.sh",
+        "adapters.sh",
+        "nested.sh",
+        "nested.py",
+        "together.sh",
+        "accumulate.sh",
+        *(name for name, needed in NEEDS.items() if TRAINING in needed),
+    }
 )
 """Snippets that start a process which trains or loads a model, or that need one to have run."""
 
@@ -105,6 +125,10 @@ def run_python(snippet: Path, folder: Path, monkeypatch, capsys) -> str:
     return capsys.readouterr().out
 
 
+def run_before(snippet: Path, folder: Path, monkeypatch, capsys) -> str:
+    return run_shell(snippet, folder) if snippet.suffix == ".sh" else run_python(snippet, folder, monkeypatch, capsys)
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A folder with the data in which the first run has been made, and what that printed."""
@@ -122,7 +146,7 @@ def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
         shutil.copytree(request.getfixturevalue("trained")[0] if TRAINING in needed else SNIPPETS / "data", folder)
         for before in needed:
             if before != TRAINING:
-                run_python(SNIPPETS / before, folder, monkeypatch, capsys)
+                run_before(SNIPPETS / before, folder, monkeypatch, capsys)
         if name.endswith(".sh"):
             output = run_shell(SNIPPETS / name, folder)
         else:

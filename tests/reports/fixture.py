@@ -165,10 +165,32 @@ def _training(path: Path, generator, gain: float, text: str) -> None:
             loss = 0.55 + 1.9 * np.exp(-step / 90) + generator.normal(0, 0.05)
             lines.append(
                 {"step": step, "group": "train", "loss": float(loss), "learning_rate": 2e-5, "epoch": step / 210}
+                | _inside(generator, step)
             )
         if step == 300:
             lines.append({"level": "warning", "message": text or "12 texts were cut at 256 tokens."})
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def _inside(generator, step: int) -> dict[str, float]:
+    """What a step looks like from inside, with hard negatives and a trained temperature."""
+    learnt = 1 - np.exp(-step / 110)
+    at = {"q05": -1.65, "q25": -0.67, "q50": 0.0, "q75": 0.67, "q95": 1.65}
+    positive, negative = 0.55 + 0.17 * learnt, 0.25 - 0.2 * learnt
+    hard = 0.11 + 0.14 * learnt + generator.normal(0, 0.01)
+    values = {
+        "accuracy": np.clip(0.62 + 0.31 * learnt + generator.normal(0, 0.03), 0, 1),
+        "negatives": 127.0,
+        "effective_negatives": 19 * np.exp(-step / 160) + 4 + generator.normal(0, 0.4),
+        "temperature": 0.05 - 0.018 * learnt,
+        "gradient/positive/in_batch": 0.5,
+        "gradient/positive/hard": 0.0,
+        "gradient/negative/in_batch": 0.5 - hard,
+        "gradient/negative/hard": hard,
+        **{f"similarity/positive/{name}": positive + width * 0.11 for name, width in at.items()},
+        **{f"similarity/negative/{name}": negative + width * (0.12 - 0.02 * learnt) for name, width in at.items()},
+    }
+    return {name: float(value) for name, value in values.items()}
 
 
 def _examples(text: str) -> dict:

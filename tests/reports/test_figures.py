@@ -6,9 +6,9 @@ import plotly.graph_objects as graph
 import pytest
 
 from nearfar.reports.canvas import hover_text
-from nearfar.reports.contents import Curve, Histogram, MapPoints, PairScores
+from nearfar.reports.contents import Histogram, MapPoints, PairScores
 from nearfar.reports.distributions import histogram_figure, map_figure, overlap, similarity_figure
-from nearfar.reports.figures import dev_figure, gains_figure, loss_figure
+from nearfar.reports.figures import gains_figure
 from nearfar.reports.folder import read_run
 from nearfar.reports.page import asset, draw
 
@@ -16,8 +16,9 @@ from nearfar.reports.page import asset, draw
 def test_plotly_accepts_every_figure(run_folder):
     drawn = draw(read_run(run_folder))
     assert list(drawn) == [
-        "scores", "differences", "gains", "loss", "dev", "similarity-base", "similarity-tuned", "map-base",
-        "map-tuned", "positives", "words-queries", "words-documents",
+        "scores", "differences", "gains", "loss", "dev", "accuracy", "bands", "gradient", "effective",
+        "temperature", "similarity-base", "similarity-tuned", "map-base", "map-tuned", "positives",
+        "words-queries", "words-documents",
     ]  # fmt: skip
     for figure in drawn.values():
         plain = re.sub(
@@ -63,17 +64,6 @@ def test_many_queries_are_thinned_but_counted_whole():
     figure = gains_figure(np.linspace(1, -1, 100_001), "nDCG@10")
     assert figure.description == "50,000 queries gained, 1 stayed the same, 50,000 lost."
     assert sum(len(trace["y"]) for trace in figure.data) <= 600
-
-
-def test_dev_marks_base_and_the_kept_step():
-    figure = dev_figure("nDCG@10", Curve(steps=(0, 10, 20), values=(0.5, 0.7, 0.6)), 10)
-    assert [shape["x0"] for shape in figure.layout["shapes"] if shape["xref"] == "x"] == [10]
-    assert [shape["y0"] for shape in figure.layout["shapes"] if shape["yref"] == "y"] == [0.5]
-    assert [label["text"] for label in figure.layout["annotations"]] == ["kept: step 10", "base 0.500"]
-
-
-def test_no_loss_no_figure():
-    assert loss_figure(Curve(steps=(), values=()), 3) is None
 
 
 def test_overlap_by_hand():

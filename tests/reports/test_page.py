@@ -44,7 +44,7 @@ def test_every_section_and_figure_is_there(page):
         attributes["id"] for tag, attributes in elements.tags if tag == "section" and "id" in attributes
     ] == SECTIONS
     figures = [attributes for _, attributes in elements.tags if "data-figure" in attributes]
-    assert len(figures) == 12
+    assert len(figures) == 17
     for attributes in figures:
         assert attributes["role"] == "img"
         assert attributes["aria-description"]

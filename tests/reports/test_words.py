@@ -1,7 +1,8 @@
 import pytest
 
 from nearfar.reports.contents import Comparison, Scores
-from nearfar.reports.words import decimal, difference, duration, headline, p_value, signed
+from nearfar.reports.page import cut_table
+from nearfar.reports.words import decimal, difference, duration, headline, p_value, signed, systems_in_order, widths
 
 
 def comparison(low: float, high: float, measure: str = "Success@1", control: str = "base") -> Comparison:
@@ -100,3 +101,13 @@ def test_numbers():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_systems_with_cut_vectors_stand_apart():
+    names = ("bm25", "base", "tuned", "base@16", "tuned@16", "tuned@8", "me@home")
+    given = Scores(queries=10, systems={name: {"RR@10": 0.5} for name in names})
+    assert systems_in_order(given) == ("bm25", "base", "tuned", "me@home")
+    assert widths(given) == (16, 8)
+    rows = cut_table(given)
+    assert [width for width, *_ in rows] == [16, 8]
+    assert rows[1][1:] == ([decimal(None), "0.500"], [None, None])

@@ -8,58 +8,30 @@ import sys
 import pytest
 
 from nearfar import api
-from nearfar.evaluation import evidence
-from nearfar.events import Progress
 from nearfar.training import job
-from nearfar.training.folder import COMPLETE
+from nearfar.training.checkpoints import COMPLETE
 from nearfar.training.job import Stopped
 from tests import runs
+from tests.resume.processes import same_result
+from tests.resume.sinks import At, interrupt
 
 FAST = runs.FAST
 BERT = (
     "training.steps=12",
     "training.learning_rate=3e-3",
     "dev.evaluations=3",
-    "batches.size=16",
+    "batches.size=32",
     "evaluation.resamples=200",
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_map(monkeypatch):
-    """The map of the report takes longer than training and is not what is tested here."""
-    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))
-
-
-class At:
-    """Does something when training reaches a step."""
-
-    def __init__(self, step, act):
-        self.step, self.act = step, act
-
-    def emit(self, event):
-        if isinstance(event, Progress) and event.task == "Training" and event.done == self.step:
-            self.act()
+"""8 steps are an epoch."""
 
 
 class Killed(BaseException):
     """What no code of ours may catch, as a kill."""
 
 
-def interrupt():
-    signal.raise_signal(signal.SIGINT)
-
-
 def killed():
     raise Killed
-
-
-def same_result(one, other):
-    first, second = runs.record(one), runs.record(other)
-    for name in ("tuned_hash", "best_step", "trained_steps", "stopped", "steps", "state"):
-        assert first[name] == second[name], name
-    assert runs.scores(one) == runs.scores(other)
-    assert runs.curve(one) == runs.curve(other)
 
 
 @pytest.mark.parametrize("step", [8, 13])
@@ -106,7 +78,7 @@ def bert_run(bert, pairs, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [3, 8])
+@pytest.mark.parametrize("step", [3, 8, 10])
 def test_dropout_goes_on_where_it_was(bert, bert_run, pairs, tmp_path, step):
     arguments = {"model": bert, "out": tmp_path / "run", "settings": BERT}
     with pytest.raises(Stopped):
@@ -199,9 +171,14 @@ def test_a_finished_run_answers_at_once_and_changes_nothing(finished, pairs, tok
 def test_other_settings_are_not_mixed_into_a_run(finished, pairs, tokenizer, capsys):
     before = runs.contents(finished)
     command = ("train", pairs, "--model", runs.static(tokenizer, 16), "--out", finished, *runs.SETTINGS, "--resume")
-    message = runs.refused(capsys, *command, "--set", "training.seed=5")
-    assert "training.seed: 0 -> 5" in message
-    assert "?dim=32 -> " in message
+    message = runs.refused(capsys, *command, "--set", "training.seed=5", "--set", "training.steps=7", lines=5)
+    assert message.splitlines() == [
+        f"nearfar: {finished} holds a run with other settings:",
+        f"  model: {runs.static(tokenizer)} -> {runs.static(tokenizer, 16)}",
+        "  training.steps: null -> 7",
+        "  training.seed: 0 -> 5",
+        "Nothing was changed. Use the settings of the run, or another --out.",
+    ]
     assert runs.contents(finished) == before
 
 
@@ -218,24 +195,23 @@ def test_other_data_is_not_mixed_into_a_run(pairs, tokenizer, tmp_path, capsys):
 CHILD = """
 import os, signal, sys
 from nearfar.cli import main
-from nearfar.events import Progress
-from nearfar.training import loop
+from nearfar.training import watch
 
 step, number = int(sys.argv[1]), int(sys.argv[2])
-before = loop.Watch.on_step_end
+before = watch.Watch.on_step_end
 
 def watched(watch, args, state, control, **more):
     if state.global_step == step:
         os.kill(os.getpid(), number)
     return before(watch, args, state, control, **more)
 
-loop.Watch.on_step_end = watched
+watch.Watch.on_step_end = watched
 main.run(sys.argv[3:])
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 2)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 2), (signal.SIGTERM, 2)])
 def test_signals_to_a_process(finished, pairs, tokenizer, tmp_path, number, code):
     out = tmp_path / "run"
     command = ["train", str(pairs), "--model", runs.static(tokenizer), "--out", str(out), *runs.SETTINGS]

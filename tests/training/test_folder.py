@@ -7,17 +7,8 @@ import pytest
 from nearfar.config.read import override, write_yaml
 from nearfar.config.run import RunConfig
 from nearfar.errors import ConfigError, ResourceError
-from nearfar.training.folder import (
-    COMPLETE,
-    FINISHED,
-    RunFolder,
-    check_new,
-    check_run,
-    complete_checkpoints,
-    drop_incomplete_checkpoints,
-    open_run,
-    read_run,
-)
+from nearfar.training.folder import FINISHED, RunFolder, check_new, check_run, open_run, read_run
+from nearfar.training.lock import LOCK, locked
 
 CONFIG = write_yaml(RunConfig())
 INPUTS = {"data": "pairs.csv", "model": "package:tiny"}
@@ -65,17 +56,60 @@ def test_a_run_goes_on_with_the_same_settings_and_keeps_its_record(started):
     assert again.read_record() == {**INPUTS, "state": "training", "step": 3}
 
 
-def test_every_difference_is_listed(started):
-    other = write_yaml(override(RunConfig(), ["training.epochs=7", "model.prompts.query='q: '", "batches.size=8"]))
+def test_every_difference_is_a_line(started):
+    changes = ["training.epochs=7", "model.prompts.query='q: '", "batches.size=8", "training.steps=5", "objective=DCL"]
+    other = write_yaml(override(RunConfig(), changes))
+    before = everything(started.path)
     with pytest.raises(ConfigError) as caught:
         open_run(started.path, other, {**INPUTS, "data": "more.csv"}, resume=True)
-    message = str(caught.value)
-    assert "data: pairs.csv -> more.csv" in message
-    assert "training.epochs: 3.0 -> 7.0" in message
-    assert "batches.size: 64 -> 8" in message
-    assert "q: " in message
-    assert "model: package:tiny" not in message
-    assert started.config.read_text(encoding="utf-8") == CONFIG
+    assert str(caught.value).splitlines() == [
+        f"{started.path} holds a run with other settings:",
+        "  data: pairs.csv -> more.csv",
+        "  objective: InfoNCE(temperature=0.05, directions=symmetric) -> DCL",
+        "  batches.size: 64 -> 8",
+        "  training.epochs: 3.0 -> 7.0",
+        "  training.steps: null -> 5",
+        '  model.prompts.query: (not there) -> "q: "',
+        "Nothing was changed. Use the settings of the run, or another --out.",
+    ]
+    assert everything(started.path) == before
+
+
+def test_a_setting_of_another_version_is_told_from_none(started):
+    lines = CONFIG.replace("  save_every: null\n", "").replace("  schedule:", "  old: true\n  schedule:")
+    started.config.write_text(lines, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        open_run(started.path, CONFIG, INPUTS, resume=True)
+    assert str(caught.value).splitlines()[1:-1] == [
+        "  training.old: true -> (not there)",
+        "  training.save_every: (not there) -> null",
+    ]
+
+
+def test_how_a_configuration_is_written_does_not_matter(started):
+    started.config.write_text(f"# mine\n{CONFIG}", encoding="utf-8")
+    assert open_run(started.path, CONFIG, INPUTS, resume=True) == started
+
+
+def test_a_damaged_configuration_is_named(started):
+    started.config.write_text("training: [", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config.yaml of the run is damaged"):
+        open_run(started.path, CONFIG, INPUTS, resume=True)
+
+
+def test_a_lock_alone_is_no_run(tmp_path):
+    with locked(tmp_path / "run"):
+        open_run(tmp_path / "run", CONFIG, INPUTS, resume=False)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / LOCK).touch()
+    check_run(tmp_path / "new", CONFIG, INPUTS, resume=False)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_at_work_is_left_alone(started, resume):
+    with locked(started.path), pytest.raises(ResourceError, match=r"run is in use by process \d+ on .*\. Nothing was"):
+        check_run(started.path, CONFIG, INPUTS, resume)
+    check_run(started.path, CONFIG, INPUTS, resume=True)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
@@ -117,20 +151,6 @@ def test_reading_what_is_no_run(started):
         read_run(started.path.parent)
     with pytest.raises(ConfigError, match="is not the folder of a run"):
         read_run(started.path / "no" / "where")
-
-
-def test_only_complete_checkpoints_count_and_the_oldest_is_first(tmp_path):
-    for step, complete in ((2, True), (10, True), (9, False), (100, True)):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        (folder / "model.safetensors").touch()
-        if complete:
-            (folder / COMPLETE).touch()
-    assert [path.name for path in complete_checkpoints(tmp_path)] == ["checkpoint-2", "checkpoint-10", "checkpoint-100"]
-    drop_incomplete_checkpoints(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-100", "checkpoint-2"]
-    assert complete_checkpoints(tmp_path / "nothing") == []
-    drop_incomplete_checkpoints(tmp_path / "nothing")
 
 
 def test_names_of_what_a_run_writes(tmp_path):

@@ -1,14 +1,11 @@
-import json
-
 import pytest
 
 from nearfar.config.read import read_config
 from nearfar.errors import ConfigError, ResourceError
 from nearfar.events import Silent
-from nearfar.files import write_text
 from nearfar.training import job
 from nearfar.training.folder import RunFolder
-from nearfar.training.job import check_inputs, cut_curves, learning_rate
+from nearfar.training.job import check_inputs, learning_rate
 from tests import runs
 from tests.data.memory import make
 
@@ -24,25 +21,6 @@ def test_wrong_settings_are_found_before_anything_is_written(setting):
     check_inputs(data(), read_config())
     with pytest.raises(ConfigError):
         check_inputs(data(), read_config(None, [setting]))
-
-
-def test_curves_are_cut_where_training_goes_on(tmp_path):
-    lines = [{"step": 0, "group": "dev"}, {"step": 1}, {"level": "warning", "message": "x"}, {"step": 2}, {"step": 3}]
-    path = tmp_path / "training.jsonl"
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
-    cut_curves(path, 2)
-    assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == lines[:4]
-    cut_curves(path, 0)
-    assert path.read_text(encoding="utf-8") == ""
-    cut_curves(tmp_path / "missing.jsonl", 3)
-    assert [each.name for each in tmp_path.iterdir()] == ["training.jsonl"]
-
-
-def test_a_line_that_a_full_disk_cut_is_dropped(tmp_path):
-    path = tmp_path / "training.jsonl"
-    write_text(path, '{"step": 1}\n{"step": 2, "lo')
-    cut_curves(path, 5)
-    assert path.read_text(encoding="utf-8") == '{"step": 1}\n'
 
 
 def test_static_vectors_take_larger_steps(tmp_path):

@@ -37,13 +37,15 @@ class PairCollator:
         split: the split that is trained on.
         hard_negatives: at most so many judged negatives of each query.
         seed: decides what is drawn, together with epoch and pair.
+        beyond: relations say also which texts outside of the step belong to its queries.
 
     Raises:
         DataError: when the split has no positive pair.
     """
 
-    def __init__(self, dataset: Dataset, split: str, hard_negatives: int, seed: int) -> None:
+    def __init__(self, dataset: Dataset, split: str, hard_negatives: int, seed: int, *, beyond: bool = False) -> None:
         self._dataset = dataset
+        self._beyond = beyond
         self._hard_negatives = hard_negatives
         self._seed = seed
         self._judgements = Judgements(dataset, split)
@@ -51,6 +53,11 @@ class PairCollator:
         self._pairs = self._usable(dataset, split)
         if not len(self._pairs):
             raise DataError(f"The split {split!r} of {dataset.name} has no relevant pair to train on.")
+
+    @property
+    def dataset(self) -> Dataset:
+        """The tables."""
+        return self._dataset
 
     def __len__(self) -> int:
         """How many pairs there are."""
@@ -74,16 +81,15 @@ class PairCollator:
                 if document not in documents:
                     hard.append(len(documents))
                     documents[document] = len(documents)
-        rows = np.fromiter(queries, dtype=np.int64)
-        relation = self._judgements.relation(
-            rows, np.fromiter(documents, dtype=np.int64), np.asarray(hard, dtype=np.int64)
-        )
+        rows, columns = (np.fromiter(side, dtype=np.int64) for side in (queries, documents))
+        relation = self._judgements.relation(rows, columns, np.asarray(hard, dtype=np.int64), beyond=self._beyond)
         return Batch(
             self._dataset.queries.take(queries),
             self._dataset.documents.take(documents),
             relation,
             torch.from_numpy(rows),
             torch.from_numpy(np.fromiter(labels.values(), dtype=np.int64)),
+            torch.from_numpy(columns),
         )
 
     def _members(self, node: int) -> np.ndarray:

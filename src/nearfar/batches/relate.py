@@ -1,11 +1,13 @@
 """The relation of a step: every known positive of its queries among its documents, not only the sampled pair."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from jaxtyping import Int, Int32, Int64
 
 from nearfar.data.tables import Dataset, Qrels
-from nearfar.types import Origin, Relation
+from nearfar.types import KnownPairs, Origin, Relation
 
 Queries = Int32[np.ndarray, " query"] | Int64[np.ndarray, " query"]
 Documents = Int32[np.ndarray, " document"] | Int64[np.ndarray, " document"]
@@ -27,7 +29,12 @@ class Judgements:
         self._positive_from = dataset.positive_from
 
     def relation(
-        self, queries: Queries, documents: Documents, hard: Int64[np.ndarray, " hard"] | None = None
+        self,
+        queries: Queries,
+        documents: Documents,
+        hard: Int64[np.ndarray, " hard"] | None = None,
+        *,
+        beyond: bool = False,
     ) -> Relation:
         """Who belongs to whom among distinct ``queries`` (anchors) and distinct ``documents`` (candidates).
 
@@ -35,6 +42,7 @@ class Judgements:
             queries: rows of the query table.
             documents: rows of the document table.
             hard: positions in ``documents`` that were added as hard negatives.
+            beyond: say also which texts outside of the step belong to them.
         """
         anchors, entries = self._entries(queries)
         nodes = self._qrels.node[entries]
@@ -58,6 +66,25 @@ class Judgements:
             ignored_rows=none,
             ignored_columns=none,
             positive_from=self._positive_from,
+            known=self.known if beyond else None,
+        )
+
+    @cached_property
+    def known(self) -> KnownPairs:
+        """All relevant pairs of the split by identity: one number a text, two a pair. Made once, when it is asked for.
+
+        A text stands once in its table, so an identity has at most one document, and with it one node.
+        """
+        size = 1 + int(max(self._query_ids.max(initial=0), self._document_ids.max(initial=0)))
+        nodes = np.full(size, -1, dtype=np.int64)
+        nodes[self._document_ids] = self._nodes
+        positives = self._qrels.at_least(self._positive_from)
+        queries = self._query_ids[positives.query]
+        order = np.argsort(queries, kind="stable")
+        return KnownPairs(
+            nodes=torch.from_numpy(nodes),
+            starts=torch.from_numpy(np.searchsorted(queries[order], np.arange(size + 1))),
+            positives=torch.from_numpy(positives.node[order].astype(np.int64)),
         )
 
     def negatives(self, query: int) -> Int32[np.ndarray, " node"]:

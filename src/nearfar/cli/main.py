@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli import config, demo, evaluate, explain, report, search, train
+from nearfar.config.launch import Launch
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
@@ -44,36 +45,60 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from nearfar.errors import NearfarError, did_you_mean
+    from nearfar.cli.several import launch_of, quiet_unless_first, takes_part
+    from nearfar.errors import NearfarError
 
     debug = "--debug" in arguments  # before or after the verb
     arguments = [argument for argument in arguments if argument != "--debug"]
+    launch = Launch()
     try:
-        outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
-        if outcome == _INTERRUPTED:
-            _explain("Stopped. A training run goes on when the same command is given with --resume.", debug)
-            return 2
+        launch = launch_of(arguments)
+        if not takes_part(arguments, launch):
+            return 0
+        with quiet_unless_first(launch):
+            outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
+        if outcome != _INTERRUPTED:
+            return outcome if isinstance(outcome, int) else 0
+        message = "Stopped. A training run goes on when the same command is given with --resume."
+        _explain(message, debug, launch)
     except NearfarError as error:
-        _explain(str(error), debug)
+        _explain(str(error), debug, launch, error)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # not one of the parser's own
-            raise
+        _explain_other(error, arguments, debug, launch)
+    return 2
+
+
+def _explain_other(error: Exception, arguments: list[str], debug: bool, launch: Launch) -> None:
+    """Explain a mistake on the command line, or the loss of another process; raise any other error."""
+    from nearfar.cli.several import lost, spoken, voice
+    from nearfar.errors import did_you_mean
+
+    if hasattr(error, "format_message"):  # one of the parser's own
         message = error.format_message()
         known = [command.name for command in app.registered_commands if command.name]
         unknown = next((word for word in arguments if not word.startswith("-")), "")
         hint = did_you_mean(unknown, known) if message.startswith("No such command") and "?" not in message else ""
-        _explain(f"{message.rstrip('.')}.{hint} See: nearfar --help", debug)
-    else:
-        return outcome if isinstance(outcome, int) else 0
-    return 2
+        _explain(f"{message.rstrip('.')}.{hint} See: nearfar --help", debug, launch)
+    elif (message := lost(launch, error)) is not None:
+        _explain(message, debug, launch, error)
+    elif voice(launch, error) is not None:
+        spoken(launch)
+        raise error
 
 
-def _explain(message: str, debug: bool) -> None:
+def _explain(message: str, debug: bool, launch: Launch, error: BaseException | None = None) -> None:
+    from nearfar.cli.several import spoken, voice
+
+    opening = voice(launch, error)
+    if opening is None:
+        return
     if debug:
         import traceback
 
         traceback.print_exc()
-    sys.stderr.write(f"nearfar: {message}\n")
+    sys.stderr.write(f"nearfar: {opening}{message}\n")
+    sys.stderr.flush()
+    spoken(launch)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nearfar.encoders.processor import quick_on_processor
 from nearfar.encoders.protocol import Features, Role, Similarity, TorchEncoder
 from nearfar.errors import ShapeError
 
@@ -47,7 +48,8 @@ class ModuleEncoder(TorchEncoder):
         Raises:
             ShapeError: when that is not a matrix.
         """
-        embedded = self.module(features)
+        with quick_on_processor(self):
+            embedded = self.module(features)
         if not isinstance(embedded, Tensor) or embedded.ndim != 2:
             got = tuple(embedded.shape) if isinstance(embedded, Tensor) else type(embedded).__name__
             raise ShapeError(f"{type(self.module).__name__} must return a (text, dim) tensor, got {got}.")

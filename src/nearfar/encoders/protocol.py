@@ -1,7 +1,8 @@
 """What nearfar asks of an encoder: two methods. What training asks besides: a torch module that embeds features."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -22,6 +23,19 @@ class Role(StrEnum):
 
     QUERY = "query"
     DOCUMENT = "document"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tokenised:
+    """Texts of one role, before they are put into groups that share a forward pass.
+
+    Attributes:
+        lengths: of each text in tokens.
+        features: the input of ``forward`` for the texts at some places.
+    """
+
+    lengths: list[int]
+    features: Callable[[Sequence[int]], Features]
 
 
 @runtime_checkable
@@ -65,6 +79,13 @@ class TorchEncoder(nn.Module, ABC):
     @abstractmethod
     def features(self, texts: Sequence[str], role: Role) -> Features:
         """The input of ``forward`` for texts that share a forward pass."""
+
+    def tokenised(self, texts: Sequence[str], role: Role) -> Tokenised:
+        """Lengths and features of texts. A subclass that gets both from one tokenisation says so here."""
+        return Tokenised(
+            lengths=self.lengths(texts, role),
+            features=lambda places: self.features([texts[place] for place in places], role),
+        )
 
     @abstractmethod
     def forward(self, features: Features) -> Float[Tensor, "text dim"]:

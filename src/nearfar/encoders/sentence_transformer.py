@@ -5,11 +5,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from nearfar.encoders.protocol import Features, Role, TorchEncoder
+from nearfar.encoders.processor import quick_on_processor
+from nearfar.encoders.protocol import Features, Role, Tokenised, TorchEncoder
 from nearfar.encoders.quiet import quiet
 from nearfar.errors import ConfigError, did_you_mean
 
@@ -99,11 +101,35 @@ class SentenceTransformerEncoder(TorchEncoder):
         prompt = self.prompt(role)
         return {**self.model.preprocess(list(texts), prompt=prompt, task=role.value), "task": role.value}
 
+    def tokenised(self, texts: Sequence[str], role: Role) -> Tokenised:
+        """One tokenisation of all texts, of which each group takes its rows and the columns that it needs.
+
+        What groups get is what ``features`` gives them. Where the model pads in other ways than to the longest text,
+        or not at all, or a text has no token, each group is tokenised on its own.
+        """
+        whole = self.features(texts, role) if texts else {}
+        tensors = {name: value for name, value in whole.items() if isinstance(value, Tensor)}
+        mask = tensors.get("attention_mask")
+        if mask is None or any(value.shape != mask.shape for value in tensors.values()):
+            return super().tokenised(texts, role)
+        lengths = mask.sum(dim=1)
+        if int(lengths.min()) == 0 or mask.shape != (len(texts), int(lengths.max())):
+            return super().tokenised(texts, role)
+
+        def features(places: Sequence[int]) -> Features:
+            rows = torch.as_tensor(places)
+            used = mask[rows].any(dim=0).nonzero()
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            return {**whole, **{name: value[rows, columns] for name, value in tensors.items()}}
+
+        return Tokenised(lengths=lengths.tolist(), features=features)
+
     def forward(self, features: Features) -> Float[Tensor, "text dim"]:
         """The sentence embeddings."""
         inputs = dict(features)
         task = inputs.pop("task")
-        embedded: Tensor = self.model(inputs, task=task)["sentence_embedding"]
+        with quick_on_processor(self):
+            embedded: Tensor = self.model(inputs, task=task)["sentence_embedding"]
         return embedded
 
     def save(self, folder: Path) -> None:

@@ -49,7 +49,8 @@ def token_budget(tokens: int | None, encoder: TorchEncoder) -> int:
 def pass_cost(encoder: TorchEncoder) -> int:
     """What a pass costs beside its tokens, in tokens: starting its operations, and adding up its gradients.
 
-    Measured with MiniLM: about 60 tokens in float32 and 120 in bfloat16 on a processor.
+    A guess by order of magnitude: with 128, the demo's steps of MiniLM have 8 passes and 7 percent padding, where
+    passes that are as full as the budget allows are 5 and have 23 percent.
     """
     if not encoder.pads:
         return _UNLIMITED

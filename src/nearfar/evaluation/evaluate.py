@@ -14,7 +14,7 @@ from nearfar.encoders.protocol import Encoder
 from nearfar.errors import ConfigError, DataError, did_you_mean
 from nearfar.evaluation.measures import PerQuery, mean_scores, parse_measures, per_query
 from nearfar.evaluation.results import write_per_query, write_run
-from nearfar.evaluation.retrieve import Corpus, Found, retrieve, retrieve_bm25
+from nearfar.evaluation.retrieve import Corpus, Found, ranked, retrieve, retrieve_bm25
 from nearfar.events import Silent, Sink
 from nearfar.files import write_json
 from nearfar.statistics.paired import Difference, compare, interval_of_mean
@@ -100,6 +100,42 @@ class Evaluation:
 def evaluate_encoder(encoder: Encoder, task: Task, sink: Sink = Silent(), keep: Path | None = None) -> Evaluation:
     """Measure an encoder; ``keep`` is a file that keeps, or already holds, its document vectors."""
     return _measured(task, retrieve(encoder, task.corpus, task.queries, task.options.depth, sink, keep))
+
+
+def evaluate_cut(whole: Evaluation, width: int, similarity: str, sink: Sink = Silent()) -> Evaluation:
+    """Measure an encoder that was measured already with its vectors cut to their first dimensions."""
+    task, vectors, documents = whole.task, whole.found.queries, whole.found.documents
+    assert vectors is not None  # BM25 alone has none
+    assert documents is not None
+    cut = ranked(
+        vectors[:, :width], documents[:, :width], similarity, task.corpus, task.queries, task.options.depth, sink
+    )
+    return _measured(task, cut)
+
+
+def with_cuts(systems: Mapping[str, Evaluation], similarity: str, sink: Sink = Silent()) -> dict[str, Evaluation]:
+    """The systems, and those with vectors again as ``name@width`` for every width of ``evaluation.truncate``."""
+    cuts = {
+        cut_name(name, width): evaluate_cut(measured, width, similarity, sink)
+        for name, measured in systems.items()
+        if measured.found.queries is not None
+        for width in measured.task.options.truncate
+    }
+    return {**systems, **cuts}
+
+
+def check_cuts(encoder: Encoder, options: EvaluationOptions) -> None:
+    """Raise ConfigError when vectors are to be cut to more dimensions than they have."""
+    if options.truncate and max(options.truncate) > (width := encoder.encode_queries(["width"]).shape[1]):
+        raise ConfigError(
+            f"evaluation.truncate cuts vectors to {max(options.truncate)} dimensions, and this model's have {width}. "
+            f"Leave out every width above {width}."
+        )
+
+
+def cut_name(system: str, width: int) -> str:
+    """What a system is called whose vectors are cut to a width."""
+    return f"{system}@{width}"
 
 
 def evaluate_bm25(task: Task, sink: Sink = Silent()) -> Evaluation:

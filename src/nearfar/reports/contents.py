@@ -168,11 +168,15 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """``training.jsonl``: the training loss, the dev curves by measure, and warnings that were given."""
+    """``training.jsonl``: the training loss, the dev curves by measure, and warnings that were given.
+
+    ``train`` has every number of training steps by name, the loss among them.
+    """
 
     loss: Curve
     dev: Mapping[str, Curve]
     warnings: tuple[str, ...] = ()
+    train: Mapping[str, Curve] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -71,6 +71,7 @@ class Described:
         needs: inputs by keyword with their meanings.
         memory: what its parts train or remember.
         scope: ``rows`` or ``batch``.
+        tiles: whether a large step computes all of it in tiles of rows.
         detached: what carries no gradient, with the part that says so.
         verified: whether the equation was read in the paper; None without a paper.
         paper: its title.
@@ -88,6 +89,7 @@ class Described:
     needs: tuple[tuple[str, str], ...]
     memory: tuple[Memory, ...]
     scope: str
+    tiles: bool
     detached: tuple[tuple[str, str], ...]
     verified: bool | None = None
     paper: str = ""
@@ -130,6 +132,7 @@ def describe(objective: Objective) -> Described:
         needs=tuple((name, NEEDS[name]) for name in NEEDS if name in objective.needs),
         memory=tuple(_memory(form)),
         scope=objective.scope,
+        tiles=objective.form.tiles,
         detached=tuple(dict.fromkeys((what, type(part).__name__) for _, part in parts(form) for what in part.detached)),
         **known,
     )

@@ -1,12 +1,10 @@
-"""The figures about scores and training: values of a run in, Plotly figures out."""
-
-from typing import Any
+"""The figures about scores: values of a run in, Plotly figures out."""
 
 import numpy as np
 from jaxtyping import Float64
 
 from nearfar.reports.canvas import SYMBOLS, Figure, Trace, axis, colour, hover_text, layout, line_at, note, rounded
-from nearfar.reports.contents import Curve, Scores
+from nearfar.reports.contents import Scores
 from nearfar.reports.words import count, decimal, name_of, percent, signed, systems_in_order
 
 STEPS_DRAWN = 600
@@ -184,72 +182,3 @@ def _totals(won: int, same: int, lost: int, reach: float) -> list[Trace]:
 
 def _large(name: str) -> Trace:
     return {"color": f"@{name}", "size": 15}
-
-
-def loss_figure(loss: Curve, best_step: int | None) -> Figure | None:
-    """The training loss and its running median, or None when nothing was logged."""
-    if not loss.steps:
-        return None
-    values = np.asarray(loss.values)
-    reach = max(1, len(values) // 24)
-    smooth = [float(np.median(values[max(0, at - reach) : at + reach + 1])) for at in range(len(values))]
-    traces: list[Trace] = [
-        _line(loss.steps, loss.values, colour("tuned", 0.35), 1, "logged"),
-        _line(loss.steps, smooth, colour("tuned"), 2.5, "running median"),
-    ]
-    return Figure(
-        name="loss",
-        title="Training loss",
-        description=f"Training loss from {decimal(smooth[0])} at step {count(loss.steps[0])} to {decimal(smooth[-1])} "
-        f"at step {count(loss.steps[-1])}, as a running median.",
-        height=300,
-        data=traces,
-        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **_best(best_step, loss.steps[-1])),
-    )
-
-
-def dev_figure(measure: str, curve: Curve, best_step: int | None) -> Figure:
-    """A dev measure over training; the best step is marked, the value before training is a dotted line."""
-    trace = _line(curve.steps, curve.values, colour("tuned"), 2.5, "dev")
-    trace |= {"mode": "lines+markers", "marker": {"size": 6, "color": colour("tuned")}}
-    changes = _best(best_step, curve.steps[-1] if curve.steps else 0)
-    best = max(curve.values, default=float("nan"))
-    if curve.steps and curve.steps[0] == 0:
-        late = best_step is None or 2 * best_step >= curve.steps[-1]
-        label = note(f"base {decimal(curve.values[0])}", 0.3 if late else 0.8, curve.values[0], xref="paper")
-        changes["shapes"].append(line_at(curve.values[0], "horizontal", color=colour("base"), width=2, dash="dot"))
-        changes["annotations"].append(label | {"yanchor": "bottom", "font": {"color": "@base", "size": 13}})
-    return Figure(
-        name="dev",
-        title=f"{measure} on the dev queries",
-        description=f"{measure} on dev over training: highest {decimal(best)}"
-        + (f", best step {count(best_step)}." if best_step is not None else "."),
-        height=300,
-        data=[trace],
-        layout=layout(axis("step", rangemode="tozero", showgrid=False), axis(), **changes),
-    )
-
-
-def _line(
-    steps: tuple[int, ...], values: tuple[float, ...] | list[float], tint: str, width: float | int, name: str
-) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": list(steps),
-        "y": rounded(values),
-        "line": {"color": tint, "width": width},
-        "hovertemplate": "step %{x}: %{y:.4f}<extra></extra>",
-    }
-
-
-def _best(step: int | None, last: int) -> dict[str, Any]:
-    """The mark of the step whose weights were kept; its label stands above the figure, away from the nearer edge."""
-    changes: dict[str, Any] = {"shapes": [], "annotations": [], "margin": {"l": 8, "r": 12, "t": 30, "b": 8}}
-    if step is not None:
-        anchor = "right" if 2 * step > last else "left"
-        label = note(f"kept: step {count(step)}", step, 1, yref="paper", xanchor=anchor, yanchor="bottom")
-        changes["annotations"].append(label | {"font": {"color": "@ink", "size": 13}})
-        changes["shapes"].append(line_at(step, "vertical", color="@ink", width=1.25, dash="dash"))
-    return changes

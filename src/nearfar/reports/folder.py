@@ -127,7 +127,7 @@ def _training(path: Path) -> Training | None:
     warnings = tuple(str(record.get("message", "")) for record in records if record.get("level") == "warning")
     train = _curves(path, records, "train")
     dev = {name: curve for name, curve in _curves(path, records, "dev").items() if name not in NOT_MEASURES}
-    return Training(loss=train.get("loss", Curve(steps=(), values=())), dev=dev, warnings=warnings)
+    return Training(loss=train.get("loss", Curve(steps=(), values=())), dev=dev, warnings=warnings, train=train)
 
 
 NOT_MEASURES = ("epoch", "learning_rate", "seconds", "tokens")

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from nearfar.files import write_text
-from nearfar.reports import distributions, figures, words
+from nearfar.reports import distributions, figures, training_figures, words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Comparison, DataFacts, Run, Scores, Training
 from nearfar.reports.folder import read_run
@@ -87,6 +87,7 @@ def render(run: Run) -> str:
         strips=strips(run.scores) if run.scores is not None else [],
         systems=words.systems_in_order(run.scores) if run.scores is not None else (),
         table=score_table(run.scores) if run.scores is not None else [],
+        cuts=cut_table(run.scores) if run.scores is not None else [],
         comparisons=_columns(run.scores) if run.scores is not None else {},
         primary=words.primary_measure(run.scores) if run.scores is not None else None,
         figures=drawn,
@@ -124,8 +125,9 @@ def draw(run: Run) -> dict[str, Figure]:
 
 def _training_figures(training: Training, primary: str | None, best_step: int | None) -> list[Figure | None]:
     measure = primary if primary in training.dev else next(iter(training.dev), None)
-    dev = figures.dev_figure(measure, training.dev[measure], best_step) if measure is not None else None
-    return [figures.loss_figure(training.loss, best_step), dev]
+    dev = training_figures.dev_figure(measure, training.dev[measure], best_step) if measure is not None else None
+    inside = training_figures.inside_figures(training.train, best_step)
+    return [training_figures.loss_figure(training.loss, best_step), dev, *inside]
 
 
 def _data_figures(data: DataFacts) -> list[Figure | None]:
@@ -183,7 +185,7 @@ def score_table(scores: Scores) -> list[tuple[str, dict[str, Cell], dict[str, Co
     """A row for each measure: its name, a cell for each system, a comparison for each control."""
     rows = []
     for measure in scores.measures:
-        values = {system: scores.systems[system].get(measure) for system in scores.systems}
+        values = {system: scores.systems[system].get(measure) for system in words.systems_in_order(scores)}
         highest = max((value for value in values.values() if value is not None), default=None)
         cells = {
             system: Cell(
@@ -197,6 +199,21 @@ def score_table(scores: Scores) -> list[tuple[str, dict[str, Cell], dict[str, Co
             (measure, cells, {control: scores.comparison("tuned", control, measure) for control in _columns(scores)})
         )
     return rows
+
+
+def cut_table(scores: Scores) -> list[tuple[int, list[str], list[Comparison | None]]]:
+    """A row for each width: base and tuned model with cut vectors, their difference, and what cutting costs."""
+    measure = words.primary_measure(scores)
+    if measure is None:
+        return []
+    return [
+        (
+            width,
+            [words.decimal(scores.systems.get(f"{system}@{width}", {}).get(measure)) for system in ("base", "tuned")],
+            [scores.comparison(f"tuned@{width}", control, measure) for control in (f"base@{width}", "tuned")],
+        )
+        for width in words.widths(scores)
+    ]
 
 
 def splits(data: DataFacts) -> list[tuple[str, int | None, int | None]]:

@@ -46,9 +46,16 @@ def name_of(system: str) -> str:
 
 
 def systems_in_order(scores: Scores) -> tuple[str, ...]:
-    """BM25, base, tuned, then whatever else was scored."""
+    """BM25, base, tuned, then whatever else was scored; not what was scored with vectors that are cut."""
     known = [system for system in ORDER if system in scores.systems]
-    return (*known, *(system for system in scores.systems if system not in ORDER))
+    cut = {f"{system}@{width}" for system in scores.systems for width in widths(scores)}
+    return (*known, *(system for system in scores.systems if system not in (*ORDER, *cut)))
+
+
+def widths(scores: Scores) -> tuple[int, ...]:
+    """The widths to which vectors of the tuned model were cut, as in ``tuned@96``."""
+    cuts = [system.partition("@")[2] for system in scores.systems if system.startswith("tuned@")]
+    return tuple(int(width) for width in cuts if width.isdecimal())
 
 
 def primary_measure(scores: Scores) -> str | None:

@@ -40,12 +40,14 @@ def write_card(folder: RunFolder, encoder: object, dataset: Dataset, scores: dic
         f"On the {scores['queries']} queries of the split `{scores['split']}` over {scores['documents']} documents, "
         "exact search.",
         _score_table(scores),
+        _cuts(scores),
         _difference(scores),
         "## Made",
         f"{pairs} pairs of {queries} queries, `{record['objective']}`, {record['batch_size']} pairs in a step, "
         f"learning rate {record['learning_rate']:g}, {record['precision']}, seed {record['seed']}; "
         f"the checkpoint of step {record['best_step']} of {record['steps']} was best on dev. "
         f"Data {record['data_hash']}, base weights {record['base_hash']}.",
+        _adapters(folder, record),
     ]
     write_text(folder.model / "README.md", _FRONT + "\n" + "\n\n".join(part for part in sections if part) + "\n")
 
@@ -58,6 +60,25 @@ def _prompts(encoder: object) -> str:
         return "Queries and documents take no prompt."
     shown = first_few(f"{role} `{prompt!r}`" for role, prompt in given.items())
     return f"Prompts, applied by `encode_query` and `encode_document`: {shown}."
+
+
+def _adapters(folder: RunFolder, record: dict[str, Any]) -> str:
+    if "adapters" not in record:
+        return ""
+    said = f"What was trained: {record['adapters']}."
+    if (folder.model / "adapter_config.json").is_file():
+        said += f" The folder opens with the package `peft`, where the base model `{record['model_name']}` is."
+    return said
+
+
+def _cuts(scores: dict[str, Any]) -> str:
+    widths = [int(name.partition("@")[2]) for name in scores["systems"] if name.startswith("tuned@")]
+    if not widths:
+        return ""
+    return (
+        f"`tuned@{widths[-1]}` is the same model with vectors cut to their first {widths[-1]} dimensions: "
+        f'`SentenceTransformer("path/to/this/folder", truncate_dim={widths[-1]})`.'
+    )
 
 
 def _score_table(scores: dict[str, Any]) -> str:

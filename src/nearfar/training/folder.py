@@ -2,15 +2,15 @@
 
 import json
 import os
-import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nearfar.errors import ConfigError, ResourceError, did_you_mean
 from nearfar.files import write_json, write_text
+from nearfar.training.lock import LOCK, check_unlocked
 
 FINISHED = "finished"
 
@@ -49,6 +49,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The loop's checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def teacher(self) -> Path:
+        """Vectors of the training texts by another encoder, if the run has a teacher."""
+        return self.path / "teacher"
 
     @property
     def model(self) -> Path:
@@ -91,6 +96,14 @@ class RunFolder:
         return record
 
 
+class Onlooker(RunFolder):
+    """A run folder in the hands of a process that is not the first of several: it reads, another one writes."""
+
+    def update_record(self, **entries: Any) -> dict[str, Any]:
+        """Nothing is written; gives the record as it is."""
+        return self.read_record()
+
+
 def check_run(path: Path, config: str, inputs: dict[str, str], resume: bool) -> None:
     """Make sure that a run can start in a folder, or go on there. Changes nothing.
 
@@ -101,13 +114,12 @@ def check_run(path: Path, config: str, inputs: dict[str, str], resume: bool) -> 
         resume: whether going on with an existing run is wanted.
 
     Raises:
-        ResourceError: when the folder cannot be written, or is in use without ``resume``.
+        ResourceError: when the folder cannot be written, holds a run and ``resume`` is not wanted, or another process
+            is at work in it.
         ConfigError: when it holds a run with another configuration (the differences are listed).
     """
-    if path.is_dir() and any(path.iterdir()):
-        _check_resumable(RunFolder(path), config, inputs, resume)
-    else:
-        check_new(path)
+    check_unlocked(path)
+    _check(path, config, inputs, resume)
 
 
 def check_new(path: Path) -> Path:
@@ -118,7 +130,7 @@ def check_new(path: Path) -> Path:
     """
     if path.exists() and not path.is_dir():
         raise ResourceError(f"{path} is a file. Choose a folder with --out.")
-    if path.is_dir() and any(path.iterdir()):
+    if _holds_something(path):
         raise ResourceError(f"{path} is not empty. Nothing was changed; choose another folder with --out.")
     above = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
@@ -127,8 +139,8 @@ def check_new(path: Path) -> Path:
 
 
 def open_run(path: Path, config: str, inputs: dict[str, str], resume: bool) -> RunFolder:
-    """Start a run folder, or go on with one; arguments and errors are those of ``check_run``."""
-    check_run(path, config, inputs, resume)
+    """Start a run folder, or go on with one, which the caller has ``locked``; all else is as in ``check_run``."""
+    _check(path, config, inputs, resume)
     folder = RunFolder(path)
     if not folder.record.is_file():
         folder.update_record(**inputs, state="started")
@@ -151,6 +163,29 @@ def read_run(path: Path) -> RunFolder:
     return folder
 
 
+@contextmanager
+def tells_how_to_go_on() -> Iterator[None]:
+    """Add to the error of a full disk or the like, which ends a run under way, how the run can go on."""
+    try:
+        yield
+    except ResourceError as error:
+        if "--resume" in str(error):
+            raise
+        raise ResourceError(f"{error} To go on then, run the same command with --resume.") from error
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a folder has anything in it beside the lock."""
+    return path.is_dir() and any(entry.name != LOCK for entry in path.iterdir())
+
+
+def _check(path: Path, config: str, inputs: dict[str, str], resume: bool) -> None:
+    if _holds_something(path):
+        _check_resumable(RunFolder(path), config, inputs, resume)
+    else:
+        check_new(path)
+
+
 def _check_resumable(folder: RunFolder, config: str, inputs: dict[str, str], resume: bool) -> None:
     record = folder.read_record()
     if not record:
@@ -163,26 +198,39 @@ def _check_resumable(folder: RunFolder, config: str, inputs: dict[str, str], res
         )
         raise ResourceError(f"{folder.path} already holds {state}. Nothing was changed. {hint} choose another --out.")
     there = folder.config.read_text(encoding="utf-8") if folder.config.is_file() else config
-    differing = [name for name, value in inputs.items() if record.get(name) != value]
-    if there != config or differing:
-        changes = [f"{name}: {record.get(name)} -> {inputs[name]}" for name in differing] + _changes(there, config)
+    changes = [_change(name, record.get(name), value) for name, value in inputs.items() if record.get(name) != value]
+    if there != config:
+        changes += _changes(there, config)
+    if changes:
         raise ConfigError(
-            f"{folder.path} holds a run with other settings: {'; '.join(changes)}. Use the same, or another --out."
+            f"{folder.path} holds a run with other settings:\n"
+            + "".join(f"  {change}\n" for change in changes)
+            + "Nothing was changed. Use the settings of the run, or another --out."
         )
 
 
 def _changes(old: str, new: str) -> list[str]:
+    """What differs between two configurations, one setting a line."""
     import yaml
 
     try:
         before, after = _flat(yaml.safe_load(old) or {}), _flat(yaml.safe_load(new) or {})
     except (yaml.YAMLError, AttributeError):
-        return ["config.yaml is damaged"]
+        return ["config.yaml of the run is damaged"]
     return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
+        _change(key, before.get(key, _MISSING), after.get(key, _MISSING))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key, _MISSING) != after.get(key, _MISSING)
     ]
+
+
+def _change(name: str, old: object, new: object) -> str:
+    return f"{name}: {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: object) -> str:
+    plain = value is _MISSING or (isinstance(value, str) and value and value == value.strip())
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -192,28 +240,5 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def complete_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints that were written to the end, oldest first."""
-    found = [path for path in folder.glob("checkpoint-*") if _STEP.search(path.name) and (path / COMPLETE).is_file()]
-    return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
-
-
-def drop_incomplete_checkpoints(folder: Path) -> None:
-    """Remove what a kill or a full disk left half-written."""
-    for path in folder.glob("checkpoint-*"):
-        if not (path / COMPLETE).is_file():
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def keep_checkpoints(folder: Path, steps: Sequence[int | None]) -> None:
-    """Remove every checkpoint but those of ``steps``. The mark of completeness goes first, in case of a kill."""
-    kept = {f"checkpoint-{step}" for step in steps}
-    for path in folder.glob("checkpoint-*"):
-        if path.name not in kept:
-            (path / COMPLETE).unlink(missing_ok=True)
-            shutil.rmtree(path, ignore_errors=True)
-
-
-_STEP = re.compile(r"-\d+$")
-COMPLETE = "complete"
-"""An empty file in a checkpoint, written last."""
+_MISSING = "(not there)"
+"""Stands for a setting that one of two configurations lacks, as in a run of another version."""

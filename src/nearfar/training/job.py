@@ -4,13 +4,11 @@ Each stage leaves its result in the run folder and is skipped when it is there a
 goes on where it was.
 """
 
-import json
-import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,41 +16,47 @@ import pyarrow.parquet as parquet
 from safetensors import SafetensorError
 
 from nearfar.batches.collate import PairCollator
-from nearfar.batches.sample import RandomBatches
 from nearfar.config.run import RunConfig
 from nearfar.data.facts import describe
 from nearfar.data.tables import TRAIN, Dataset
-from nearfar.encoders.dropout import set_dropout
 from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
+from nearfar.engine.budget import Budget
 from nearfar.engine.embed import resolve_precision
-from nearfar.engine.step import Step
-from nearfar.errors import ConfigError, NearfarError, ResourceError
+from nearfar.engine.ranks import Ranks
+from nearfar.engine.together import first, same
+from nearfar.errors import ConfigError, DataError, NearfarError, ResourceError
 from nearfar.evaluation.evaluate import (
     BASE,
     BM25_NAME,
     TUNED,
     Evaluation,
     Task,
+    cut_name,
     evaluate_bm25,
     evaluate_encoder,
+    with_cuts,
     write_results,
 )
 from nearfar.evaluation.evidence import examples, score_pairs, space_map
 from nearfar.events import Fanout, JsonLines, Message, Metrics, Sink
-from nearfar.files import atomic, replace_folder, write_json, write_text
+from nearfar.files import atomic, replace_folder, write_json
 from nearfar.reports.page import write_report
+from nearfar.training.arguments import further, training_arguments
 from nearfar.training.card import write_card
+from nearfar.training.checkpoints import Found, drop_incomplete_checkpoints, find_usable, of_other_ranks
+from nearfar.training.curves import cut_curves
 from nearfar.training.dev import DevSearch
+from nearfar.training.encoder import ready
 from nearfar.training.environment import data_hash, encoder_hash, environment
-from nearfar.training.folder import (
-    FINISHED,
-    RunFolder,
-    complete_checkpoints,
-    drop_incomplete_checkpoints,
-)
-from nearfar.training.loop import RetrievalTrainer, Watch, stop_on_interrupt, training_arguments
-from nearfar.training.objective import prepared_objective, trainable_objective
+from nearfar.training.folder import FINISHED, Onlooker, RunFolder, tells_how_to_go_on
+from nearfar.training.loop import RetrievalTrainer
+from nearfar.training.objective import check_companions, compares_with_earlier, prepared_objective, step_of
+from nearfar.training.rates import learning_rate
+from nearfar.training.steps import check_shares, steps_of_run
+from nearfar.training.teacher import check_teacher, prepare_teacher
+from nearfar.training.trackers import check_trackers, tracked
+from nearfar.training.watch import Watch, ended_as_interrupted, stop_on_interrupt
 
 Trainable = SentenceTransformerEncoder | ModuleEncoder
 COMPARED = ((TUNED, BASE), (TUNED, BM25_NAME), (BASE, BM25_NAME))
@@ -78,6 +82,7 @@ class Run:
     folder: RunFolder
     sink: Sink
     seconds: dict[str, float] = field(default_factory=dict)
+    trackers: tuple[Sink, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -93,6 +98,8 @@ class Run:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
 
 
+@tells_how_to_go_on()
+@ended_as_interrupted()
 def train_run(
     dataset: Dataset, encoder: Trainable, model_name: str, config: RunConfig, folder: RunFolder, sink: Sink
 ) -> dict[str, Any]:
@@ -108,39 +115,53 @@ def train_run(
 
     Raises:
         Stopped: when interrupted; the run can go on later.
+        ResourceError: when something cannot be written; likewise.
     """
     start = time.perf_counter()
+    if Ranks.current().world > 1 and not same(data_hash(dataset)):
+        raise DataError("The processes of this run have read different data. Give all machines the same files.")
+    if not Ranks.current().first:  # trains with the others; measuring and writing are for the first process
+        fit(Run(dataset=dataset, encoder=encoder, config=config, folder=Onlooker(folder.path), sink=sink))
+        return first(dict)
     run = Run(dataset=dataset, encoder=encoder, config=config, folder=folder, sink=sink)
     run.seconds = dict(folder.read_record().get("seconds", {}))
     before = run.seconds.get("total", 0.0)
     _record_start(run, model_name)
     base = run.timed("evaluate", lambda: _measure(run, BASE))
     try:
-        run.timed("train", lambda: fit(run))
+        with tracked(config, folder, Fanout((sink, JsonLines(folder.curves)))) as run.trackers:
+            run.timed("train", lambda: fit(run))
     finally:
-        folder.update_record(seconds={**run.seconds, "total": before + time.perf_counter() - start})
+        with suppress(ResourceError):  # on a full disk, what went wrong before says more
+            folder.update_record(seconds={**run.seconds, "total": before + time.perf_counter() - start})
     systems = run.timed(
         "evaluate", lambda: {BM25_NAME: evaluate_bm25(run.task, sink), BASE: base, TUNED: _measure(run, TUNED)}
     )
+    systems = run.timed("evaluate", lambda: with_cuts(systems, encoder.similarity, sink))
     scores: dict[str, Any] = run.timed("report", lambda: _write_evidence(run, systems))
     run.seconds["total"] = before + time.perf_counter() - start
     folder.update_record(seconds=run.seconds)
     write_card(run.folder, run.encoder, dataset, scores)
     write_report(folder.path)
     folder.update_record(state=FINISHED)
-    return scores
+    return first(lambda: scores)
 
 
 def check_inputs(dataset: Dataset, config: RunConfig) -> None:
     """Raise now, before anything is written, what a wrong setting or data without relevant pairs would raise later.
 
     Raises:
-        ConfigError: the objective or a measure is not known.
+        ConfigError: the objective or a measure is not known, or the package of a tracker is missing.
         DataError: no relevant pair to train on, or no query to measure.
     """
-    trainable_objective(config.objective)
+    check_companions(config)
+    check_teacher(config)
+    check_trackers(config)
+    Budget.parse(config.batches.at_once)
+    further(config)
     Task.of(dataset, None, config.evaluation)
-    PairCollator(dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
+    pairs = _pairs(dataset, config)
+    check_shares(config, len(pairs))
     DevSearch(dataset, config.dev, config.training.seed)
 
 
@@ -151,32 +172,32 @@ def fit(run: Run) -> None:
         Stopped: when interrupted.
     """
     folder, config, encoder = run.folder, run.config, run.encoder
-    if folder.model.is_dir():
-        _restore(run)
+    leads = Ranks.current().first
+    if first(folder.model.is_dir):
+        if leads:
+            _restore(run)
         return
     device = encoder.device
     precision = resolve_precision(config.training.precision, device)
     encoder.precision = precision
-    if config.training.dropout is not None:
-        set_dropout(encoder, config.training.dropout)
-    pairs = PairCollator(run.dataset, TRAIN, config.batches.hard_negatives, config.training.seed)
+    teacher = prepare_teacher(folder.teacher, run.dataset, encoder, config, run.sink)
+    objective = prepared_objective(config, encoder, run.dataset, teacher)
+    readied = ready(encoder, config)
+    pairs = _pairs(run.dataset, config, compares_with_earlier(objective))
     dev = DevSearch(run.dataset, config.dev, config.training.seed)
-    batches = len(RandomBatches(len(pairs), config.batches.size, 0))
-    steps = config.training.steps or math.ceil(batches * config.training.epochs)
+    steps = steps_of_run(config, len(pairs))
     arguments = training_arguments(config, steps, folder.checkpoints, learning_rate(config, encoder), device)
-    drop_incomplete_checkpoints(folder.checkpoints)
-    checkpoints = complete_checkpoints(folder.checkpoints)
-    done = int(checkpoints[-1].name.rsplit("-", 1)[1]) if checkpoints else 0
-    cut_curves(folder.curves, done)
-    run.sink = Fanout((run.sink, JsonLines(folder.curves)))
-    start_score = dev(encoder)
-    if not checkpoints:
-        run.sink.emit(Metrics(step=0, group="dev", values={dev.measure: start_score}))
+    found, start_score = _start(run, dev)
     folder.update_record(
-        steps=steps, precision=precision, learning_rate=arguments.learning_rate, train_pairs=len(pairs)
+        steps=steps,
+        precision=precision,
+        learning_rate=arguments.learning_rate,
+        train_pairs=len(pairs),
+        processes=Ranks.current().world,
+        **readied.record,
     )
     trainer = RetrievalTrainer(
-        Step(encoder, prepared_objective(config.objective, encoder, run.dataset), precision),
+        step_of(encoder, objective, config, teacher),
         pairs,
         dev,
         config,
@@ -185,10 +206,11 @@ def fit(run: Run) -> None:
     )
     watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
     with stop_on_interrupt(watch):
-        trainer.run(checkpoints[-1] if checkpoints else None)
+        trainer.run(found.path)
     state = trainer.state
     if watch.interrupted:
         raise Stopped(state.global_step)
+    readied.finish()
     _warn_if_worse(run, start_score, float(state.best_metric or 0.0), dev.measure)
     folder.update_record(
         best_step=state.best_global_step,
@@ -196,7 +218,34 @@ def fit(run: Run) -> None:
         stopped="early" if state.global_step < steps else "at the end",
         tuned_hash=encoder_hash(encoder),
     )
-    _save_model(run)  # last: where it is, training is over
+    if leads:
+        _save_model(run)  # last: where it is, training is over
+
+
+def _pairs(dataset: Dataset, config: RunConfig, beyond: bool = False) -> PairCollator:
+    """The training pairs; ``beyond`` lets relations say who belongs to whom beyond a step."""
+    return PairCollator(dataset, TRAIN, config.batches.hard_negatives, config.training.seed, beyond=beyond)
+
+
+def _start(run: Run, dev: DevSearch) -> tuple[Found, float]:
+    """The checkpoint to go on from, and the dev score of the base model; from here on the sink keeps the curves."""
+    found = first(lambda: _settle(run.folder))
+    if Ranks.current().first:
+        run.sink = Fanout((run.sink, JsonLines(run.folder.curves), *run.trackers))
+    for note in found.notes:
+        run.sink.emit(Message(text=note, level="warning"))
+    score = first(lambda: dev(run.encoder))
+    if found.path is None:
+        run.sink.emit(Metrics(step=0, group="dev", values={dev.measure: score}))
+    return found, score
+
+
+def _settle(folder: RunFolder) -> Found:
+    """The checkpoint to go on from; what was half-written, and what the curves say beyond it, is gone afterwards."""
+    drop_incomplete_checkpoints(folder.checkpoints)
+    found = of_other_ranks(find_usable(folder.checkpoints), Ranks.current().world)
+    cut_curves(folder.curves, found.step)
+    return found
 
 
 def _save_model(run: Run) -> None:
@@ -208,23 +257,6 @@ def _save_model(run: Run) -> None:
             f"Cannot write the model {run.folder.model}: {reason}. Training is done and its checkpoints are intact: "
             "free space and run the same command with --resume."
         ) from error
-
-
-def learning_rate(config: RunConfig, encoder: Trainable) -> float:
-    """The configured rate, or the default for the kind of encoder: static vectors take far larger steps."""
-    if config.training.learning_rate is not None:
-        return config.training.learning_rate
-    return 5e-5 if encoder.pads else 2e-2
-
-
-def cut_curves(path: Path, step: int) -> None:
-    """Drop what the curves say about steps after ``step``: training goes on from there and will say it again."""
-    if not path.is_file():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]  # a kill can tear the last one
-    kept = [line for line in whole if step and json.loads(line).get("step", 0) <= step]
-    write_text(path, "".join(kept))
 
 
 def _record_start(run: Run, model_name: str) -> None:
@@ -271,7 +303,10 @@ def _restore(run: Run) -> None:
     from nearfar.encoders.load import load
 
     tuned = load(str(run.folder.model), device=str(run.encoder.device))
-    run.encoder.load_state_dict(tuned.state_dict())
+    if run.config.model.adapter.rank is not None and not run.config.model.adapter.merge:
+        run.encoder.model = tuned.model  # it has weights that the base model has not
+    else:
+        run.encoder.load_state_dict(tuned.state_dict())
 
 
 def _warn_if_worse(run: Run, before: float, after: float, measure: str) -> None:
@@ -287,7 +322,10 @@ def _warn_if_worse(run: Run, before: float, after: float, measure: str) -> None:
 
 def _write_evidence(run: Run, systems: dict[str, Evaluation]) -> dict[str, Any]:
     folder, task, dataset = run.folder.evaluation, run.task, run.dataset
-    scores = write_results(folder, systems, COMPARED)
+    cut = [
+        (cut_name(TUNED, width), other) for width in task.options.truncate for other in (cut_name(BASE, width), TUNED)
+    ]
+    scores = write_results(folder, systems, (*COMPARED, *cut))
     positives, cosine = dataset.positives(task.split), run.encoder.similarity == "cosine"
     tables: dict[str, list[pa.Table]] = {"score_pairs": [], "map": []}
     for system in (BASE, TUNED):

@@ -1,19 +1,18 @@
 """The training loop: Hugging Face's Trainer with our batches, our step and our dev search."""
 
+import json
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from safetensors import SafetensorError
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
@@ -21,53 +20,22 @@ from nearfar.batches.collate import Keys, PairCollator
 from nearfar.batches.sample import Key, RandomBatches
 from nearfar.config.run import RunConfig
 from nearfar.engine.microbatch import token_budget
+from nearfar.engine.ranks import Ranks
 from nearfar.engine.step import Step, StepInput, prepare_step
-from nearfar.errors import DataError, ResourceError, first_few
-from nearfar.events import Metrics, Progress, Sink
-from nearfar.files import atomic
+from nearfar.engine.together import first, is_lost, wait
+from nearfar.errors import DataError, ResourceError
+from nearfar.events import Metrics, Sink
+from nearfar.files import reason_of, sync, write_json
+from nearfar.training.arguments import checkpoint_activations
+from nearfar.training.broken import Done, broken_loss, broken_weights
+from nearfar.training.checkpoints import damage, keep_checkpoints, seal
 from nearfar.training.dev import DevSearch
-from nearfar.training.folder import COMPLETE, keep_checkpoints
+from nearfar.training.folder import RunFolder
+from nearfar.training.rates import give_own_rate
+from nearfar.training.watch import Watch, evaluation_points
 
-_NEVER = 10**9
-"""An interval that no run reaches: our own callback decides when to evaluate and to save."""
-
-
-def training_arguments(
-    config: RunConfig, steps: int, output: Path, rate: float, device: torch.device
-) -> TrainingArguments:
-    """Our settings in the Trainer's words."""
-    options = config.training
-    schedule = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}[options.schedule]
-    arguments = TrainingArguments(
-        output_dir=str(output),
-        max_steps=steps,
-        per_device_train_batch_size=config.batches.size,
-        learning_rate=rate,
-        lr_scheduler_type=schedule,
-        warmup_steps=round(options.warmup * steps),
-        weight_decay=options.weight_decay,
-        max_grad_norm=options.max_gradient_norm,
-        seed=options.seed,
-        use_cpu=device.type == "cpu",
-        eval_strategy="steps",
-        eval_steps=_NEVER,
-        save_strategy="steps",
-        save_steps=_NEVER,
-        restore_callback_states_from_checkpoint=True,
-        load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{config.dev.measure}",
-        greater_is_better=True,
-        logging_steps=max(1, steps // 100),
-        logging_nan_inf_filter=False,
-        report_to="none",
-        disable_tqdm=True,
-        log_level="error",
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.type == "cuda",
-    )
-    # One process uses one device: with several in sight the Trainer would replicate the step over threads.
-    arguments._n_gpu = min(arguments.n_gpu, 1)
-    return arguments
+_WAITING = "waiting.json"
+"""A file in a checkpoint: losses that no line of the curves has yet."""
 
 
 class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
@@ -87,18 +55,22 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         sink: Sink,
     ) -> None:
         points = evaluation_points(arguments.max_steps, config.dev.evaluations)
+        watch = Watch(points, sink, config.training.save_every, config.training.save_minutes)
         super().__init__(
             model=step,
             args=arguments,
             # The Trainer insists on a dataset for evaluation; ours is inside ``dev``.
             train_dataset=Keys(len(pairs)),
             eval_dataset=Keys(1),
-            callbacks=[Watch(points, sink), EarlyStoppingCallback(config.dev.patience)],
+            callbacks=[watch, EarlyStoppingCallback(config.dev.patience), _Follow(step)],
         )
         self.remove_callback(PrinterCallback)
         self._pairs, self._dev, self._config, self._sink = pairs, dev, config, sink
         self._step, self._encoder = step, step.encoder
-        self._last_loss = (0, torch.zeros(()))
+        self._done: tuple[Done | None, Done | None] = (None, None)
+        checkpoint_activations(step.encoder, arguments)
+        # Texts of different processes take different dropout; what the objective draws is the same on all of them.
+        set_seed(arguments.seed + Ranks.current().rank)
         self.control: TrainerControl
 
     def run(self, checkpoint: Path | None) -> None:
@@ -111,6 +83,12 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
             DataError: when the loss is no finite number.
             ResourceError: when a checkpoint cannot be written.
         """
+        with warnings.catch_warnings():
+            # Of several processes; the setting that is to come in its place sends buffers around, which are equal.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+            self._run_from(checkpoint)
+
+    def _run_from(self, checkpoint: Path | None) -> None:
         if checkpoint is None:
             self.train()
             return
@@ -118,6 +96,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         stops = state.stateful_callbacks.get("EarlyStoppingCallback", {}).get("attributes", {})
         waited = stops.get("early_stopping_patience_counter", 0)
         if state.global_step < self.args.max_steps and waited < self._config.dev.patience:
+            self.add_callback(_GoOn(self, checkpoint))
             self.train(resume_from_checkpoint=str(checkpoint))
         else:
             self.state = state
@@ -128,16 +107,26 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         names: list[str] = super().get_decay_parameter_names(model)
         return [name for name in names if not name.startswith("objective.")]
 
+    def create_optimizer(self, *given: Any, **named: Any) -> torch.optim.Optimizer:
+        """The optimiser; what the objective trains has a rate of its own in it, if the settings say so."""
+        new, rate = self.optimizer is None, self._config.training.objective_learning_rate
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*given, **named)
+        if new and rate is not None:
+            give_own_rate(optimizer, self._step.objective.parameters(), rate)
+        return optimizer
+
     def get_train_dataloader(self) -> DataLoader[StepInput]:
         """Batches of prepared texts."""
         sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
         budget = token_budget(self._config.batches.tokens, self._encoder)
 
         def collate(keys: Sequence[Key]) -> StepInput:
-            return prepare_step(self._encoder, self._pairs(keys), budget)
+            batch, step = self._pairs(keys), self._step
+            return prepare_step(self._encoder, batch, budget, step.budget, Ranks.current(), step.teacher, step.apart)
 
         loader = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=collate)
-        prepared: DataLoader[StepInput] = self.accelerator.prepare(loader)
+        # Not ``accelerator.prepare``, which would deal out whole batches: every process needs every batch.
+        prepared: DataLoader[StepInput] = prepare_data_loader(loader, num_processes=1, process_index=0)
         return prepared
 
     def compute_loss(
@@ -146,24 +135,27 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         """The loss of a step."""
         self._check_loss()
         loss = model(inputs)
-        self._last_loss = (self.state.global_step, loss.detach())
+        number, epoch = self.state.global_step + 1, int(self.state.epoch or 0) + 1
+        self._done = (self._done[1], Done.of(number, epoch, loss, inputs, self._step))
         return (loss, {}) if return_outputs else loss
 
     def _check_loss(self) -> None:
         """Stop when the loss of the step before was not finite. One step late, so that nothing waits for the device."""
-        step, loss = self._last_loss
-        if bool(torch.isfinite(loss)):
-            return
-        sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
-        epoch, place = divmod(step, len(sampler))
-        sampler.set_epoch(epoch)
-        keys = next(islice(sampler, place, None))
-        raise DataError(
-            f"The loss is {float(loss)} at step {step + 1}, whose queries were "
-            f"{first_few((repr(text[:60]) for text in self._pairs(keys).anchors), 3)}. "
-            "Lower training.learning_rate, raise the temperature of the objective, or look at these rows; "
-            "train anew in another --out."
-        )
+        before, last = self._done
+        if last is not None and not bool(torch.isfinite(last.loss)):
+            raise broken_loss(last, before, self._pairs.dataset, self._run, self.args.should_save)
+
+    def _check_weights(self) -> None:
+        """Stop when the last step broke the weights: a gradient may not be finite though the loss was."""
+        last = self._done[1]
+        weights = [weight.detach() for weight in self._step.parameters() if weight.is_floating_point()]
+        if last is not None and not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+            raise broken_weights(last, self._pairs.dataset, self._run, self.args.should_save)
+
+    @property
+    def _run(self) -> Path:
+        """The run folder."""
+        return Path(self.args.output_dir).parent
 
     def _check_something_counted(self) -> None:
         """Stop when no anchor had a loss up to the first dev search: the rest of the run would be in vain too."""
@@ -178,8 +170,9 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """The dev search; its score is what early stopping and the choice of the best checkpoint look at."""
         self._check_loss()
+        self._check_weights()
         self._check_something_counted()
-        score = self._dev(self._encoder)
+        score = first(lambda: self._dev(self._encoder))
         self._sink.emit(Metrics(step=self.state.global_step, group="dev", values={self._dev.measure: score}))
         metrics = {f"eval_{self._dev.measure}": score}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -199,90 +192,79 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a checkpoint, mark it as complete when all of it is on disk, and keep only it and the best."""
         self._check_loss()
+        self._check_weights()
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
-            (folder / COMPLETE).touch()
-            keep_checkpoints(folder.parent, (self.state.global_step, self.state.best_global_step))
-        except (OSError, RuntimeError, SafetensorError) as error:
+            wait()  # each process writes its random state
+            if Ranks.current().first:
+                # Losses that wait for the next line of the curves, which is a mean over several steps.
+                waiting = {"since": self._globalstep_last_logged, "loss": float(self._tr_loss)}
+                write_json(folder / _WAITING, waiting)
+                if (curves := RunFolder(self._run).curves).is_file():
+                    sync(curves)
+                seal(folder, self.state.best_global_step)
+                keep_checkpoints(folder.parent)
+            wait()
+        except (OSError, RuntimeError, SafetensorError, ResourceError) as error:
+            if is_lost(error):
+                raise
             shutil.rmtree(folder, ignore_errors=True)
-            reason = str(error).strip().splitlines()[0]
             raise ResourceError(
-                f"Cannot write the checkpoint {folder}: {reason}. The previous checkpoint is intact: "
+                f"Cannot write the checkpoint {folder}: {reason_of(error)}. What was saved before is intact: "
                 "free space and run the same command with --resume."
             ) from error
 
+    def go_on_logging(self, checkpoint: Path) -> None:
+        """Take up the losses that waited for a line of the curves when a checkpoint was written."""
+        waiting = json.loads((checkpoint / _WAITING).read_text(encoding="utf-8"))
+        self._globalstep_last_logged = waiting["since"]
+        self._tr_loss += waiting["loss"]
 
-class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Decides when to evaluate, reports progress, and stops cleanly when asked to.
+    def _load_best_model(self) -> None:
+        """Take the weights of the best checkpoint.
 
-    Args:
-        points: the steps after which the dev search runs and a checkpoint is kept.
-        sink: takes events.
-    """
+        Raises:
+            ResourceError: when it is damaged.
+        """
+        best = Path(str(self.state.best_model_checkpoint))
+        if (reason := damage(best)) is not None:
+            raise ResourceError(
+                f"The best checkpoint {best} is damaged: {reason}. Nothing was changed: run the same command with "
+                "--resume, and training goes on from one before it."
+            )
+        super()._load_best_model()
 
-    def __init__(self, points: frozenset[int], sink: Sink) -> None:
-        self._points, self._sink = points, sink
-        self.interrupted = False
 
-    def on_step_end(
+class _GoOn(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Puts back what the Trainer forgets between a checkpoint and the next step."""
+
+    def __init__(self, trainer: RetrievalTrainer, checkpoint: Path) -> None:
+        self._trainer, self._checkpoint = trainer, checkpoint
+
+    def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> TrainerControl:
-        """Progress; the dev search and a checkpoint at the chosen steps; a last checkpoint when interrupted."""
-        self._sink.emit(Progress(task="Training", done=state.global_step, total=state.max_steps))
-        if state.global_step in self._points:
-            control.should_evaluate = control.should_save = True
-        if self.interrupted:
-            control.should_save = control.should_training_stop = True
-        return control
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **more: Any,
     ) -> None:
-        """Pass on loss, learning rate, gradient norm and epoch."""
-        if logs and "loss" in logs:
-            names = ("loss", "learning_rate", "grad_norm", "epoch")
-            values = {name: float(logs[name]) for name in names if name in logs}
-            self._sink.emit(Metrics(step=state.global_step, group="train", values=values))
+        """The Trainer has just set its sum of losses to 0."""
+        self._trainer.go_on_logging(self._checkpoint)
+
+
+class _Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Lets the moving average of the encoder follow, once for each step of the optimiser."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """The encoder has moved."""
+        self._step.follow()
 
 
 def _settled_state(checkpoint: Path) -> TrainerState:
-    """The state in a checkpoint. The path of the best checkpoint, which is in it, is set right after a move."""
-    file = checkpoint / TRAINER_STATE_NAME
-    state = TrainerState.load_from_json(str(file))
+    """The state in a checkpoint; the path of the best checkpoint, which is in it, is set right after a move."""
+    state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
     if state.best_model_checkpoint is not None:
         state.best_model_checkpoint = str(checkpoint.parent / Path(state.best_model_checkpoint).name)
-        with atomic(file) as partial:
-            state.save_to_json(str(partial))
     return state
-
-
-def evaluation_points(steps: int, evaluations: int) -> frozenset[int]:
-    """The steps after which the dev search runs: evenly spaced, the last step among them."""
-    count = min(evaluations, steps)
-    return frozenset(round(steps * (place + 1) / count) for place in range(count))
-
-
-@contextmanager
-def stop_on_interrupt(watch: Watch) -> Iterator[None]:
-    """Inside, the first Ctrl-C asks the loop to stop after its step and to save; the second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def ask(number: int, frame: Any) -> None:
-        watch.interrupted = True
-        # Not ``before``: a job in the background starts with the signal ignored, and could not be stopped at once.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

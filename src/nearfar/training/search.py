@@ -26,7 +26,7 @@ def search_run(folder: RunFolder, dataset: Dataset, options: RunConfig, query: s
     record = folder.read_record()
     if data_hash(dataset) != record["data_hash"]:
         raise ConfigError(f"The data in {record['data']} has changed since the run in {folder.path}.")
-    settings = options.model.model_dump()
+    settings = options.model.model_dump(exclude={"adapter"})  # that is in the tuned model
     base = load(record["model"], **settings, seed=options.training.seed)
     if encoder_hash(base) != record["base_hash"]:
         raise ConfigError(f"The model {record['model']} has changed since the run in {folder.path}.")

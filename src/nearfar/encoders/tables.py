@@ -1,0 +1,75 @@
+"""Looking up token vectors so that the gradient of a large table is made once in a step, and not in every pass.
+
+The gradient of a table is as large as the table, 47 MB for the 30,522 tokens of MiniLM, and nearly all of it is zero.
+PyTorch makes one for each forward pass and adds them up. Here each pass gives the rows that it read, and the whole is
+made when the rows of all passes are known.
+"""
+
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_LARGE = 2**20
+"""Entries of a table from which on this is worth it."""
+
+_shared: WeakValueDictionary[int, Tensor] = WeakValueDictionary()
+"""By the id of a table: what the passes of a step read in its place. The graph of the step keeps it alive."""
+
+
+def can_look_up(table: Tensor) -> bool:
+    """Whether ``looked_up`` takes this: a large table of float32 on a processor, trained as it is."""
+    plain = table.is_leaf and table.requires_grad and table.layout == torch.strided
+    return plain and table.device.type == "cpu" and table.dtype == torch.float32 and table.numel() >= _LARGE
+
+
+def looked_up(
+    places: Int[Tensor, "*shape"], table: Float[Tensor, "token dim"], padding: int | None = None
+) -> Float[Tensor, "*shape dim"]:
+    """Rows of a table, as ``embedding`` gives them. Needs ``can_look_up``.
+
+    Args:
+        places: which rows.
+        table: to read from.
+        padding: a row that gets no gradient.
+    """
+    shared = _shared.get(id(table))
+    if shared is None or shared.data_ptr() != table.data_ptr() or shared.shape != table.shape:
+        shared = _Whole.apply(table)  # type: ignore[no-untyped-call]
+        _shared[id(table)] = shared
+    padding = padding + len(table) if padding is not None and padding < 0 else padding
+    rows: Tensor = _Rows.apply(shared, places, padding)  # type: ignore[no-untyped-call]
+    return rows
+
+
+class _Whole(torch.autograd.Function):
+    """The table itself; its backward pass runs once, when the rows of all passes are there."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor) -> Tensor:
+        return table.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.to_dense() if gradient.is_sparse else gradient
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, places: Tensor, padding: int | None) -> Tensor:
+        ctx.table, ctx.padding = table, padding  # an attribute, so that the next pass of the step finds the table
+        ctx.save_for_backward(places)
+        return torch.nn.functional.embedding(places, table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        rows, values = places.flatten(), gradient.reshape(-1, gradient.shape[-1])
+        if ctx.padding is not None:
+            values = values.masked_fill((rows == ctx.padding)[:, None], 0)
+        return torch.sparse_coo_tensor(rows[None], values, ctx.table.shape, check_invariants=False), None, None
