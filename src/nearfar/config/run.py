@@ -121,7 +121,7 @@ class TrainingOptions(Section):
         default=None,
         ge=0,
         lt=1,
-        description="Of every layer. None keeps the model's own; 0 needs far less memory on a processor.",
+        description="Of every layer. None keeps the model's own; 0 is somewhat faster on a processor.",
     )
     save_every: int | None = Field(
         default=None, ge=1, description="A checkpoint after every so many steps, beside those at the dev searches."

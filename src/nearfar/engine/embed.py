@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
 from nearfar.engine.budget import Budget
-from nearfar.engine.microbatch import MicroBatch, cut, token_budget
+from nearfar.engine.microbatch import MicroBatch, cut, pass_cost, token_budget
 from nearfar.errors import ConfigError, DataError
 from nearfar.events import Progress, Sink
 
@@ -85,7 +85,9 @@ class _Room:
 
     def __init__(self, budget: Budget, batches: Sequence[MicroBatch], encoder: torch.nn.Module) -> None:
         self._budget = budget
-        self._known = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+        # Only where it is needed: the storage of a weight that is shared out among ranks cannot be asked for.
+        weights = () if budget.bytes is None else encoder.parameters()
+        self._known = {parameter.untyped_storage().data_ptr() for parameter in weights}
         self._largest = max(batch.tokens for batch in batches)
         self._all_fit = budget.tokens is not None and sum(batch.tokens for batch in batches) <= budget.tokens
         self._tokens, self._bytes, self._bytes_per_token = 0, 0, 0.0
@@ -144,7 +146,8 @@ def encode(encoder: TorchEncoder, texts: Sequence[str], role: Role, sink: Sink) 
         for start in range(0, len(texts), _WINDOW):
             window = list(texts[start : start + _WINDOW])
             rows: Tensor | None = None
-            for places in reversed(cut(encoder.lengths(window, role), token_budget(encoder.inference_tokens, encoder))):
+            tokens = token_budget(encoder.inference_tokens, encoder)
+            for places in reversed(cut(encoder.lengths(window, role), tokens, pass_cost(encoder))):
                 features = to_device(encoder.features([window[place] for place in places], role), device)
                 vectors = encoder(features).float()
                 if rows is None:

@@ -50,7 +50,7 @@ def pass_cost(encoder: TorchEncoder) -> int:
     """What a pass costs beside its tokens, in tokens: starting its operations, and adding up its gradients.
 
     A guess by order of magnitude: with 128, the demo's steps of MiniLM have 8 passes and 7 percent padding, where
-    passes that are as full as the budget allows are 5 and have 23 percent.
+    passes that are as full as the budget allows are 5 and have 22 percent.
     """
     if not encoder.pads:
         return _UNLIMITED

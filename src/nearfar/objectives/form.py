@@ -146,7 +146,8 @@ class Composition(Form):
         if any(part.across_rows for part in every):
             return False
         later = any(isinstance(part, Stage) and type(part).reweigh is not Stage.reweigh for part in every)
-        return not self.criterion.across_rows or (self.criterion.in_two_passes and not later)
+        twice = self.criterion.in_two_passes and not later and not self.candidates.several_rows
+        return twice or not self.criterion.across_rows
 
     def _shares_memory(self, rows: Outline, memory: Memory) -> bool:
         """Whether rows of one example, which share what is remembered of it, may be in different tiles."""

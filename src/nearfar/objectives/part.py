@@ -86,6 +86,9 @@ class Stage(Part):
 class Candidates(Stage):
     """Which rows there are and which columns each of them sees."""
 
+    several_rows: ClassVar[bool] = False
+    """Whether an anchor may have other than one row."""
+
     def outline(self, outline: Outline) -> Outline | None:
         """The rows and columns that ``of_tile`` is given some rows of; None where it needs all rows at once."""
         return None if self.across_rows else outline

@@ -27,7 +27,7 @@ class InTwoPasses(Protocol):
         """What the rows of a problem tell."""
 
     def conclude(
-        self, surveys: Sequence[Any], rows: Sequence[int]
+        self, surveys: Iterable[Any], rows: int, pairs: int
     ) -> tuple[Outcome, Callable[[int, Problem], Float[Tensor, ""]]]:
         """The losses of all rows, and for the place of a tile and its problem what stands for them in the gradient."""
 
@@ -67,9 +67,13 @@ def two_passes(
         modules: what the objective trains and remembers.
     """
     edges = outline.tiling.tiles(len(outline), len(outline.candidates))
-    with torch.no_grad(), looking_only(modules):
-        surveys = [criterion.survey(see(outline.rows(start, stop))) for start, stop in edges]
-    outcome, stands_for = criterion.conclude(surveys, [stop - start for start, stop in edges])
+
+    def survey(start: int, stop: int) -> Any:
+        with torch.no_grad(), looking_only(modules):
+            return criterion.survey(see(outline.rows(start, stop)))
+
+    surveys = (survey(start, stop) for start, stop in edges)
+    outcome, stands_for = criterion.conclude(surveys, len(outline), len(outline.positive.rows))
     slopes = _Slopes(outline, modules)
     if slopes.wanted:
         for start, stop, problem in slopes.tiles():

@@ -123,7 +123,8 @@ def in_tiles(criterion, problem, tiles):
     """Survey tiles of so many rows, conclude, and go backwards through each of them."""
     starts = [sum(tiles[:place]) for place in range(len(tiles))]
     parts = [some_rows(problem, slice(start, start + size)) for start, size in zip(starts, tiles, strict=True)]
-    outcome, stands_for = criterion.conclude([criterion.survey(part) for part in parts], tiles)
+    surveys = (criterion.survey(part) for part in parts)
+    outcome, stands_for = criterion.conclude(surveys, sum(tiles), 0)
     assert not outcome.losses.requires_grad
     for place, part in enumerate(parts):
         stands_for(place, part).backward()

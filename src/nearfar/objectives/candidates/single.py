@@ -1,6 +1,7 @@
 """One positive a row: what an objective for a single label does with several."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ class EachPositive(Candidates):
     The loss of an anchor is the mean over its rows, so that an objective that is defined for one label a row, and does
     more with a row than add up its columns, becomes the mean of its values for each label alone.
     """
+
+    several_rows: ClassVar[bool] = True
 
     def apply(self, problem: Problem, memory: Memory) -> Problem:
         """The problem with a row for each positive pair."""

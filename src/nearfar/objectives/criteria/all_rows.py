@@ -1,6 +1,6 @@
 """Every positive against the negatives of all rows: a surrogate of the area under one curve for the whole batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -75,24 +75,28 @@ class AllRows(Criterion):
         return RowSurvey(passes, None if problem.importance is None else problem.importance.detach())
 
     def conclude(
-        self, surveys: Sequence[RowSurvey], rows: Sequence[int]
+        self, surveys: Iterable[RowSurvey], rows: int, pairs: int
     ) -> tuple[Outcome, Callable[[int, Problem], Float[Tensor, ""]]]:
         """The losses of all rows, from surveys of some each.
 
         Args:
-            surveys: at least one, in order.
-            rows: how many rows each of them has.
+            surveys: at least one, in order; looked at one by one.
+            rows: how many rows there are.
+            pairs: not needed here.
 
         Returns:
             the outcome, and a function of the place of a survey and its problem with gradient: a number whose gradient
             is that of the loss as far as it goes through these rows. Its value means nothing.
         """
-        whole = TwoPasses(sum(rows), surveys[0].passes.negatives.dtype)
-        starts = [sum(rows[:place]) for place in range(len(rows))]
-        for start, each in zip(starts, surveys, strict=True):
-            whole.merge(each.passes, start)
+        whole: TwoPasses | None = None
+        starts, weights = [0], []
+        for each in surveys:
+            whole = TwoPasses(rows, each.passes.negatives.dtype) if whole is None else whole
+            whole.merge(each.passes, starts[-1])
+            starts.append(starts[-1] + each.passes.rows)
+            weights += [] if each.importance is None else [each.importance]
+        assert whole is not None
         losses, kept = whole.losses()
-        weights = [each.importance for each in surveys if each.importance is not None]
         importance = torch.cat(weights) if weights else torch.ones_like(losses)
         share = kept.to(losses.dtype) / kept.sum().clamp(min=1)  # of each row in the loss of the step
         whole.begin(importance * share)
@@ -102,7 +106,7 @@ class AllRows(Criterion):
             found = torch.dot(problem.z.reshape(-1), slopes.view(-1))
             if problem.importance is None:
                 return found
-            own = slice(starts[place], starts[place] + rows[place])
+            own = slice(starts[place], starts[place + 1])
             return found + torch.dot(problem.importance, (losses * share)[own])
 
         return Outcome(torch.where(kept, importance * losses, 0.0), kept), pulled

@@ -1,7 +1,7 @@
 """C1, the softmax row: the log-ratio of a positive against a log-sum, with the denominator spelled out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,7 +91,7 @@ class Softmax(Criterion):
         """The loss of each row that has a positive."""
         if self.inside is not None:
             return self._pooled(problem)
-        return self._losses(self.survey(problem), len(problem.anchors))
+        return self._losses(self.survey(problem))
 
     def survey(self, problem: Problem) -> Survey:
         """What rows tell of their positive pairs: log-sums, and what is subtracted from them."""
@@ -110,13 +110,20 @@ class Softmax(Criterion):
         if self._smooth(("column",)):
             told["logit"] = logit
             sums = {"logits": _negative_logits(problem).sum(dim=0), "number": problem.negative.sum(dim=0)}
-        return Survey(pairs=pairs, told=told, log_sums=log_sums, sums=sums, importance=problem.importance)
+        return Survey(
+            rows=len(problem.anchors),
+            pairs=pairs,
+            told=told,
+            log_sums=log_sums,
+            sums=sums,
+            importance=problem.importance,
+        )
 
     def conclude(
-        self, surveys: Sequence[Survey], rows: Sequence[int]
+        self, surveys: Iterable[Survey], rows: int, pairs: int
     ) -> tuple[Outcome, Callable[[int, Problem], Float[Tensor, ""]]]:
         """The losses of all rows from the surveys of their tiles; see ``surveys.concluded``."""
-        outcome, pulled = concluded(surveys, rows, self._losses)
+        outcome, pulled = concluded(surveys, rows, pairs, self._losses)
         return outcome, lambda place, problem: pulled(place, self.survey(problem))
 
     @property
@@ -128,7 +135,7 @@ class Softmax(Criterion):
         """Whether the target of these blocks is smoothed."""
         return self.smoothing > 0 and blocks in self._groups
 
-    def _losses(self, survey: Survey, rows: int) -> Outcome:
+    def _losses(self, survey: Survey) -> Outcome:
         """The loss of each row, once the sums along columns are known."""
         pairs, told = survey.pairs, survey.told
         floor = torch.finfo(told["share"].dtype).min
@@ -148,7 +155,7 @@ class Softmax(Criterion):
             terms.append(self.outer.of(torch.where(some, mass - pulled, 0.0)))
             filled = filled | some
         each = told["share"] * torch.stack(terms).mean(dim=0)
-        losses = each.new_zeros(rows).index_add(0, pairs.rows, each)
+        losses = each.new_zeros(survey.rows).index_add(0, pairs.rows, each)
         kept = torch.zeros_like(losses, dtype=torch.int64).index_add(0, pairs.rows, filled.long()) > 0
         losses = torch.where(kept, losses, 0.0)
         return Outcome(losses if survey.importance is None else survey.importance * losses, kept)

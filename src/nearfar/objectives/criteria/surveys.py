@@ -5,7 +5,7 @@ every tile is surveyed again, now with gradient, and each thing that it tells is
 it: the chain rule, with the tiles in the middle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -46,38 +46,15 @@ class Survey:
         log_sums: by name, for each column the log of a sum over the rows; minus infinity for an empty one.
         sums: by name, for each column a sum over the rows.
         importance: weight of each row, if they have one.
+        rows: how many rows they are.
     """
 
+    rows: int
     pairs: Positives
     told: Mapping[str, Float[Tensor, " pair"]]
     log_sums: Mapping[str, Float[Tensor, " column"]] = field(default_factory=dict)
     sums: Mapping[str, Shaped[Tensor, " column"]] = field(default_factory=dict)
     importance: Float[Tensor, " row"] | None = None
-
-    @classmethod
-    def joined(cls, surveys: Sequence["Survey"], rows: Sequence[int]) -> "Survey":
-        """The survey of all rows, without gradient.
-
-        Args:
-            surveys: of some rows each, in order.
-            rows: how many rows each of them has.
-        """
-        starts = [sum(rows[:place]) for place in range(len(rows))]
-        first = surveys[0]
-        weights = [each.importance for each in surveys if each.importance is not None]
-        return cls(
-            pairs=Positives(
-                torch.cat([each.pairs.rows + start for each, start in zip(surveys, starts, strict=True)]),
-                torch.cat([each.pairs.columns for each in surveys]),
-            ),
-            told={name: torch.cat([each.told[name].detach() for each in surveys]) for name in first.told},
-            log_sums={
-                name: torch.logsumexp(torch.stack([each.log_sums[name].detach() for each in surveys]), dim=0)
-                for name in first.log_sums
-            },
-            sums={name: torch.stack([each.sums[name].detach() for each in surveys]).sum(dim=0) for name in first.sums},
-            importance=torch.cat([each.detach() for each in weights]) if weights else None,
-        )
 
     def apart(self) -> "Survey":
         """The same numbers as leaves of a graph of their own."""
@@ -98,31 +75,93 @@ class Survey:
         )
 
 
+class Joined:
+    """Surveys of some rows each, one after the other, as the survey of all rows, without gradient.
+
+    They are copied into tensors that are made once: small ones that stay between large ones that go would break up the
+    memory.
+
+    Args:
+        rows: how many rows there are.
+        pairs: how many positive pairs there are at most.
+    """
+
+    def __init__(self, rows: int, pairs: int) -> None:
+        self._rows, self._pairs = rows, pairs
+        self._seen = 0
+        self._whole: Survey | None = None
+        self.counts: list[int] = []
+
+    def add(self, survey: Survey) -> None:
+        """Take in the next rows."""
+        if self._whole is None:
+            self._whole = self._empty(survey)
+        whole, start, count = self._whole, sum(self.counts), len(survey.pairs.rows)
+        place = slice(start, start + count)
+        whole.pairs.rows[place] = survey.pairs.rows + self._seen
+        whole.pairs.columns[place] = survey.pairs.columns
+        for name, each in survey.told.items():
+            whole.told[name][place] = each
+        for name, each in survey.log_sums.items():
+            torch.logaddexp(whole.log_sums[name], each, out=whole.log_sums[name])
+        for name, each in survey.sums.items():
+            whole.sums[name].add_(each)
+        if survey.importance is not None and whole.importance is not None:
+            whole.importance[self._seen : self._seen + survey.rows] = survey.importance
+        self.counts.append(count)
+        self._seen += survey.rows
+
+    def survey(self) -> Survey:
+        """The survey of all rows."""
+        assert self._whole is not None
+        whole, count = self._whole, sum(self.counts)
+        return replace(
+            whole,
+            pairs=Positives(whole.pairs.rows[:count], whole.pairs.columns[:count]),
+            told={name: each[:count] for name, each in whole.told.items()},
+            rows=self._seen,
+        )
+
+    def _empty(self, like: Survey) -> Survey:
+        return Survey(
+            pairs=Positives(*(each.new_empty(self._pairs) for each in (like.pairs.rows, like.pairs.columns))),
+            told={name: each.new_empty(self._pairs) for name, each in like.told.items()},
+            log_sums={name: torch.full_like(each, float("-inf")) for name, each in like.log_sums.items()},
+            sums={name: torch.zeros_like(each) for name, each in like.sums.items()},
+            importance=None if like.importance is None else like.importance.new_empty(self._rows),
+            rows=0,
+        )
+
+
 def concluded(
-    surveys: Sequence[Survey], rows: Sequence[int], losses: Callable[[Survey, int], Outcome]
+    surveys: Iterable[Survey], rows: int, pairs: int, losses: Callable[[Survey], Outcome]
 ) -> tuple[Outcome, Callable[[int, Survey], Float[Tensor, ""]]]:
     """The outcome of all rows, and what stands for the loss in the second pass.
 
     Args:
-        surveys: those of the first pass.
-        rows: how many rows each of them has.
-        losses: the outcome, from the survey of all rows and their number.
+        surveys: those of the first pass, in order; looked at one by one.
+        rows: how many rows there are.
+        pairs: how many positive pairs there are at most.
+        losses: the outcome, from the survey of all rows.
 
     Returns:
         the outcome, and a function of the place of a tile and its survey with gradient: a number whose gradient is
         that of the loss as far as it goes through these rows. Its value means nothing.
     """
-    whole = Survey.joined(surveys, rows)
+    joined, heights = Joined(rows, pairs), []
+    for survey in surveys:
+        joined.add(survey)
+        heights.append(survey.rows)
+    whole = joined.survey()
     with torch.enable_grad():
         leaves = whole.apart()
-        outcome = losses(leaves, sum(rows))
+        outcome = losses(leaves)
         slopes = _slopes(outcome.loss, leaves)
-    starts = [sum(len(each.pairs.rows) for each in surveys[:place]) for place in range(len(surveys))]
 
     def pulled(place: int, survey: Survey) -> Float[Tensor, ""]:
-        pairs = slice(starts[place], starts[place] + len(survey.pairs.rows))
-        own = slice(sum(rows[:place]), sum(rows[: place + 1]))
-        terms = [_product(survey.told[name], slopes.told[name][pairs]) for name in survey.told]
+        of_pairs = slice(sum(joined.counts[:place]), sum(joined.counts[: place + 1]))
+        own = slice(sum(heights[:place]), sum(heights[: place + 1]))
+        terms = [_product(survey.told[name], slopes.told[name][of_pairs]) for name in survey.told]
         for name, partial in survey.log_sums.items():
             # The share of these rows in the sum of the column.
             share = torch.exp(partial.detach() - whole.log_sums[name])

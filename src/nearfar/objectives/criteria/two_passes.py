@@ -24,7 +24,7 @@ class TwoPasses:
 
     def __init__(self, rows: int, dtype: torch.dtype = torch.float32) -> None:
         self.negatives = NegativeSums(dtype)
-        self._rows = rows
+        self.rows = rows
         self._found: list[tuple[Int[Tensor, " positive"], Float[Tensor, " positive"]]] = []
         self._weights: Float[Tensor, " row"] | None = None
         self._slopes: PositiveSlopes | None = None
@@ -59,10 +59,10 @@ class TwoPasses:
     def losses(self) -> tuple[Float[Tensor, " row"], Bool[Tensor, " row"]]:
         """The loss of each row, 0 for those that do not count, and which count."""
         rows, z = self._positives()
-        kept = torch.zeros(self._rows, dtype=torch.bool, device=z.device)
+        kept = torch.zeros(self.rows, dtype=torch.bool, device=z.device)
         kept[rows] = self.negatives.count > 0
         sums = self.negatives.softplus(z) / max(self.negatives.count, 1)
-        return mean_of_positives(sums, rows, self._rows), kept
+        return mean_of_positives(sums, rows, self.rows), kept
 
     def begin(self, slope: Float[Tensor, " row"]) -> None:
         """Make ready for the second pass.
@@ -71,7 +71,7 @@ class TwoPasses:
             slope: how the loss of the step rises with the loss of each row.
         """
         rows, z = self._positives()
-        many = torch.bincount(rows, minlength=self._rows).clamp(min=1)
+        many = torch.bincount(rows, minlength=self.rows).clamp(min=1)
         self._weights = slope.detach().to(z.dtype) / (many * max(self.negatives.count, 1))
         self._slopes = PositiveSlopes(z, self._weights[rows])
 
