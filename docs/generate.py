@@ -127,16 +127,22 @@ def is_section(field: FieldInfo) -> bool:
 
 def settings_table(prefix: str, listed: dict[str, FieldInfo]) -> str:
     """A table of settings."""
-    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *settings_rows(prefix, listed)])
+
+
+def settings_rows(prefix: str, listed: dict[str, FieldInfo]) -> Iterator[str]:
+    """A row for each setting; a section within a section is laid out in the same table."""
     for name, field in listed.items():
+        if is_section(field):
+            yield from settings_rows(f"{prefix}{name}.", field.annotation.model_fields)
+            continue
         default = field.get_default(call_default_factory=True)
         bounds = [(word, getattr(bound, key, None)) for bound in field.metadata for key, word in BOUNDS.items()]
         allowed = " and ".join(f"{word} {limit:g}" for word, limit in bounds if limit is not None)
         value = kind_of(field.annotation)
         if allowed:  # of the number, not of the none after it
             value = re.sub(r"number", f"number {allowed}", value, count=1)
-        rows.append(row(f"`{prefix}{name}`", value, plain(default), field.description or ""))
-    return "\n".join(rows)
+        yield row(f"`{prefix}{name}`", value, plain(default), field.description or "")
 
 
 def kind_of(annotation: Any) -> str:

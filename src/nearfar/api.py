@@ -124,12 +124,13 @@ def train(
         for note in dataset.facts.notes:
             watched.emit(Message(text=note))
 
-        from nearfar.training.encoder import check_encoder
+        from nearfar.training.encoder import check_encoder, check_fits
         from nearfar.training.job import check_inputs, train_run
 
         check_inputs(dataset, options)
         encoder = model if located is None else _open(located, options, device)
         check_encoder(encoder, options)
+        check_fits(encoder, dataset, options)
         with locked(out) if launch.first else nullcontext():
             folder = first(launch, lambda: open_run(out, write_yaml(options), inputs, resume))
             return TrainResult(out, train_run(dataset, encoder, inputs["model"], options, folder, watched))

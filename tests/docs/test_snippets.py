@@ -58,6 +58,8 @@ PRINTED = {
     "nested.sh": ("tuned@16", "runs/nested/model"),
     "nested.py": ("(1, 16)",),
     "together.sh": ("tuned - base", "runs/together/model"),
+    "large-steps.sh": ("tuned - base", "runs/large/model"),
+    "tiles.py": (" = ",),
     "accumulate.sh": ("tuned - base", "runs/calm/model"),
 }
 """What the output of each snippet holds."""
@@ -84,6 +86,7 @@ SLOW = frozenset(
         "nested.sh",
         "nested.py",
         "together.sh",
+        "large-steps.sh",
         "accumulate.sh",
         *(name for name, needed in NEEDS.items() if TRAINING in needed),
     }

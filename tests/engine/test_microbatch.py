@@ -82,7 +82,7 @@ def test_a_budget_of_nothing_is_refused():
 def test_the_budget_is_what_was_given_or_what_suits_the_encoder():
     padded, unpadded = opened(TINY), opened(STATIC)
     assert token_budget(7, padded) == token_budget(7, unpadded) == 7
-    assert token_budget(None, padded) == 2048
+    assert token_budget(None, padded) == 4096
     assert token_budget(None, unpadded) > 10**9
 
 

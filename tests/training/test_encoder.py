@@ -3,9 +3,10 @@
 import pytest
 
 from nearfar.config.read import read_config
+from nearfar.data.load import from_records
 from nearfar.encoders.load import load
 from nearfar.errors import ConfigError
-from nearfar.training.encoder import check_encoder, ready
+from nearfar.training.encoder import check_encoder, check_fits, ready
 from tests.encoders.models import STATIC, TINY, opened
 
 
@@ -27,6 +28,15 @@ def test_what_fits():
     settings = ["objective=Matryoshka(of=InfoNCE, dims=[16, 4])", "evaluation.truncate=[16, 8]"]
     check_encoder(opened(STATIC), read_config(None, settings))
     check_encoder(opened(TINY), read_config(None, ["model.adapter.rank=2", "model.adapter.target=[query]"]))
+
+
+def test_a_budget_below_one_text_is_refused_before_training_comes_to_it():
+    rows = [{"query": f"query {place}", "positive": f"document {place} " + "word " * place} for place in range(90)]
+    dataset = from_records(rows)
+    with pytest.raises(ConfigError, match=r"40 tokens, but one text alone has \d+: 'document 89 word word"):
+        check_fits(opened(TINY), dataset, read_config(None, ["batches.at_once=40"]))
+    for enough in ("batches.at_once=200", "batches.at_once=1 MiB", "batches.at_once=null"):
+        check_fits(opened(TINY), dataset, read_config(None, [enough]))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compilers underneath

@@ -80,7 +80,7 @@ class BatchOptions(Section):
         default=None,
         ge=1,
         description="Padded tokens in one forward pass; the loss does not depend on it. "
-        "None: 2048 on a processor, whose caches are small, 32768 on an accelerator.",
+        "None: 4096 on a processor, 32768 on an accelerator.",
     )
     at_once: int | str | None = Field(
         default=None,

@@ -49,3 +49,16 @@ class Budget:
     def limited(self) -> bool:
         """Whether there is a limit at all."""
         return self.tokens is not None or self.bytes is not None
+
+
+def check_length(text: str, tokens: int, budget: Budget) -> None:
+    """Refuse a text that takes more than the budget all by itself.
+
+    Raises:
+        ConfigError: with the text and its length.
+    """
+    if budget.tokens is not None and tokens > budget.tokens:
+        raise ConfigError(
+            f"batches.at_once is {budget.tokens} tokens, but one text alone has {tokens}: {text[:80]!r}. Allow as many "
+            "as the longest text has, or set model.max_length."
+        )

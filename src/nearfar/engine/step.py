@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
 from nearfar.encoders.protocol import Role, TorchEncoder
-from nearfar.engine.budget import Budget
+from nearfar.engine.budget import Budget, check_length
 from nearfar.engine.embed import embed
 from nearfar.engine.microbatch import MicroBatch, prepare
 from nearfar.engine.momentum import Momentum
@@ -21,7 +21,6 @@ from nearfar.engine.ranks import Ranks
 from nearfar.engine.teachers import Teacher, taught
 from nearfar.engine.telemetry import Observation
 from nearfar.engine.tile import SCORES_AT_ONCE, evaluate
-from nearfar.errors import ConfigError
 from nearfar.objectives.candidates.keys import sides_looked_at
 from nearfar.objectives.objective import Objective
 from nearfar.types import Batch, Relation
@@ -110,7 +109,7 @@ def prepare_step(
         own = [place for place, number in enumerate(mine) if distinct[number][0] == way]
         texts = [distinct[mine[place]][1] for place in own]
         for group in prepare(encoder, texts, role, min(tokens, budget.tokens or tokens)) if texts else ():
-            _check_size(group, texts, budget)
+            check_length(texts[int(group.places[-1])], group.tokens, budget)
             micro_batches.append(replace(group, places=np.asarray(own, dtype=np.int64)[group.places]))
             roles.append(role)
     stands = np.empty(len(order), dtype=np.int64)
@@ -140,14 +139,6 @@ def _order(texts: list[str], ranks: Ranks) -> list[int]:
     if ranks.world == 1:
         return list(range(len(texts)))
     return sorted(range(len(texts)), key=lambda place: len(texts[place]))
-
-
-def _check_size(group: MicroBatch, texts: list[str], budget: Budget) -> None:
-    if budget.tokens is not None and group.tokens > budget.tokens:
-        raise ConfigError(
-            f"batches.at_once is {budget.tokens} tokens, but one text alone has {group.tokens}: "
-            f"{texts[int(group.places[-1])][:80]!r}. Allow as many as the longest text has, or set model.max_length."
-        )
 
 
 class Step(nn.Module):

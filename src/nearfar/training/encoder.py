@@ -3,17 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pyarrow import compute
+
 from nearfar.config.run import RunConfig
+from nearfar.data.tables import Dataset
 from nearfar.encoders.adapter import Adapters, add_adapters, check_adapters
 from nearfar.encoders.compiled import check_compiler, compile_blocks
 from nearfar.encoders.dropout import set_dropout
 from nearfar.encoders.protocol import Role, TorchEncoder
+from nearfar.engine.budget import Budget, check_length
 from nearfar.engine.embed import encode
 from nearfar.errors import ConfigError
 from nearfar.evaluation.evaluate import check_cuts
 from nearfar.events import Silent
 from nearfar.objectives.registry import parse
 from nearfar.training.arguments import check_layers
+
+_LONGEST = 64
+"""So many texts of each side, the longest in characters, are tokenised to find the longest in tokens."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +44,22 @@ class Readied:
         """Make the encoder what will be saved and measured: adapters are merged, nothing is compiled."""
         for each in self.undo:
             each()
+
+
+def check_fits(encoder: TorchEncoder, dataset: Dataset, config: RunConfig) -> None:
+    """Refuse a budget of tokens that is smaller than a text, before training comes to that text.
+
+    Raises:
+        ConfigError: with the text.
+    """
+    budget = Budget.parse(config.batches.at_once)
+    if budget.tokens is None:
+        return
+    for role, table in ((Role.QUERY, dataset.queries), (Role.DOCUMENT, dataset.documents)):
+        characters = compute.utf8_length(table.texts).to_numpy()
+        texts = table.take(characters.argsort(kind="stable")[-_LONGEST:])
+        lengths = encoder.lengths(texts, role)
+        check_length(texts[lengths.index(max(lengths))], max(lengths), budget)
 
 
 def check_encoder(encoder: TorchEncoder, config: RunConfig) -> None:
