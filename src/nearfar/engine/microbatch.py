@@ -36,7 +36,7 @@ def token_budget(tokens: int | None, encoder: TorchEncoder) -> int:
 
     An encoder that does not pad gains nothing from small passes and embeds all texts at once.
 
-    Measured with MiniLM on two cores, 64 pairs of at most 128 tokens, pairs trained a second in float32 and in bfloat16:
+    Measured with MiniLM on two cores, 64 pairs of at most 128 tokens, pairs trained a second in float32 and bfloat16:
     22 and 36 at 2,048 tokens, 22 and 38 at 4,096, 21 and 38 at 8,192, 20 and 38 at 16,384.
     """
     if tokens is not None:
