@@ -26,7 +26,7 @@ def launched(launcher, *arguments, file=None):
     """Start a command line in two processes, or a file that takes its arguments."""
     two = ("--num_processes", "2")
     launchers = {
-        "torchrun": ("torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        "torchrun": ("torch.distributed.run", "--standalone", "--shutdown-timeout", "100", "--nproc-per-node", "2"),
         "accelerate": ("accelerate.commands.launch", "--multi_gpu", "--main_process_port", "0", *two),
     }
     started = ("-m", "nearfar") if file is None else (str(file),)
