@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import jaxtyping
 import torch
 
 from nearfar.training.checkpoints import complete_checkpoints
@@ -100,6 +101,9 @@ def start(function, *arguments):
 def _prepared(function, pipe, *arguments):
     from nearfar.evaluation import evidence
 
+    # The fork server is shared with tests of several ranks, which may have loaded nearfar with its annotations checked.
+    # Those checks draw from Python's random state.
+    jaxtyping.config.update("jaxtyping_disable", True)
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     torch.set_num_threads(1)
     # The map of the report takes longer than training and is not what is tested here.
