@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from nearfar.encoders.protocol import Features, Role, TorchEncoder
+from nearfar.engine.again import embed_again
 from nearfar.engine.budget import Budget
 from nearfar.engine.microbatch import MicroBatch, cut, pass_cost, token_budget
 from nearfar.errors import ConfigError, DataError
@@ -56,25 +56,30 @@ def embed(
 ) -> Float[Tensor, "text dim"]:
     """Embed micro-batches and put the rows back into the order of the texts, in float32 and with gradient.
 
-    As many micro-batches as the budget allows keep their activations; the others compute them again in the backward
-    pass, with the same random numbers. Values and gradients do not depend on the budget.
+    The first micro-batches, as many as the budget allows, keep their activations; the others compute them again in the
+    backward pass, with the same random numbers. Values and gradients do not depend on the budget.
 
     Raises:
         ConfigError: when a single micro-batch takes more than a budget in bytes.
     """
-    room = _Room(budget, batches, encoder)
-    parts = []
-    with autocast(device, precision):
-        for batch in batches:
-            features = to_device(batch.features, device)
-            if not torch.is_grad_enabled() or room.fits(batch):
-                with room.measured(batch):
-                    parts.append(encoder(features))
-            else:
-                parts.append(checkpoint(encoder, features, use_reentrant=False))
+
+    def run(batch: MicroBatch) -> Float[Tensor, "row dim"]:
+        # Entered anew for each pass: within one autocast they would share a copy of each weight in bfloat16, and
+        # gradients of many passes would add up in bfloat16.
+        with autocast(device, precision):
+            vectors: Tensor = encoder(to_device(batch.features, device))
+        return vectors if vectors.dtype == torch.float64 else vectors.float()
+
+    trained = [weight for weight in encoder.parameters() if weight.requires_grad and torch.is_grad_enabled()]
+    room, parts = _Room(budget, batches, encoder), []
+    for place, batch in enumerate(batches):
+        if trained and not room.fits(batch):
+            parts.append(embed_again(run, batches[place:], trained, device))
+            break
+        with room.measured(batch):
+            parts.append(run(batch))
     places = torch.from_numpy(np.concatenate([batch.places for batch in batches])).to(device)
-    stacked = torch.cat([part if part.dtype == torch.float64 else part.float() for part in parts])
-    return stacked[torch.argsort(places)]
+    return torch.cat(parts)[torch.argsort(places)]
 
 
 class _Room:
@@ -115,7 +120,7 @@ class _Room:
         def count(tensor: Tensor) -> Tensor:
             nonlocal taken
             storage = tensor.untyped_storage()
-            if storage.data_ptr() not in self._known:  # weights, views of them and casts of them are there anyway
+            if storage.data_ptr() not in self._known:  # weights and views of them are there anyway
                 self._known.add(storage.data_ptr())
                 taken += storage.nbytes()
             return tensor
