@@ -2,7 +2,8 @@
 
 The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
 
-- ``train``, ``evaluate``, ``search``, ``explain``: the jobs, the same as the commands.
+- ``train``, ``mine``, ``evaluate``, ``search``, ``explain``, ``audit``: the jobs, the same as the commands.
+- ``export_negatives``: what was mined in the forms of other trainers.
 - ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits.
 - ``Dataset``: the tables; ``DataOptions``: how they are read and split.
 - ``load_model``: open an encoder by name.
@@ -19,7 +20,13 @@ _NAMES = {
     "evaluate": "nearfar.api:evaluate",
     "search": "nearfar.api:search",
     "explain": "nearfar.api:explain",
+    "audit": "nearfar.api:audit",
+    "AuditOptions": "nearfar.config.auditing:AuditOptions",
+    "AuditResult": "nearfar.api:AuditResult",
+    "mine": "nearfar.api:mine",
+    "export_negatives": "nearfar.api:export_negatives",
     "TrainResult": "nearfar.api:TrainResult",
+    "MineResult": "nearfar.api:MineResult",
     "EvaluateResult": "nearfar.api:EvaluateResult",
     "SearchHit": "nearfar.api:SearchHit",
     "load": "nearfar.data.load:load",

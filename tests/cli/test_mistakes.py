@@ -255,6 +255,6 @@ def test_ctrl_c_outside_training(capsys, monkeypatch):
     def stop(*given, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nearfar.api.load_data", stop)
+    monkeypatch.setattr("nearfar.api.opening.load_data", stop)
     message = runs.refused(capsys, "evaluate", "bm25", os.devnull)
     assert message.startswith("nearfar: Stopped.")

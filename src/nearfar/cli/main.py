@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearfar.cli import config, demo, evaluate, explain, report, search, train
+from nearfar.cli import audit, config, demo, evaluate, explain, export, mine, report, search, train
 from nearfar.config.launch import Launch
 
 _INTERRUPTED = 130
@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (train, evaluate, search, explain, report, config, demo):
+for module in (train, mine, export, evaluate, search, explain, audit, report, config, demo):
     app.command(name=module.NAME)(module.command)
 
 

@@ -82,7 +82,8 @@ def parse_component(text: str, known: Mapping[str, Callable[..., Parsed]], kind:
         ) from error
     built = _build(tree, text, known, kind)
     if built is None or isinstance(built, bool):
-        raise ConfigError(f"Expected the name of an {kind} in {text!r}, such as {_example(known)}.")
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise ConfigError(f"Expected the name of {article} {kind} in {text!r}, such as {_example(known)}.")
     return built  # type: ignore[return-value]  # a member of known
 
 

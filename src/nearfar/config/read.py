@@ -19,18 +19,27 @@ def read_config(path: Path | str | None = None, overrides: Sequence[str] = ()) -
     Raises:
         ConfigError: when the file cannot be read, or a key or value is not allowed (with the nearest key).
     """
+    return read_options(RunConfig, path, overrides)
+
+
+def read_options(kind: type[Options], path: Path | str | None = None, overrides: Sequence[str] = ()) -> Options:
+    """The configuration of any job: defaults, then a YAML file, then ``a.b=c`` overrides.
+
+    Raises:
+        ConfigError: when the file cannot be read, or a key or value is not allowed (with the nearest key).
+    """
     tree = _read_yaml(Path(path)) if path is not None else {}
     for override in overrides:
         _apply(tree, override)
-    return build(RunConfig, tree, source=str(path) if path is not None else "--set")
+    return build(kind, tree, source=str(path) if path is not None else "--set")
 
 
-def override(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+def override(config: Options, overrides: Sequence[str]) -> Options:
     """A configuration with ``a.b=c`` overrides applied."""
     tree = config.model_dump(mode="json")
     for each in overrides:
         _apply(tree, each)
-    return build(RunConfig, tree, source="--set")
+    return build(type(config), tree, source="--set")
 
 
 def build(kind: type[Options], tree: Mapping[str, Any], source: str) -> Options:

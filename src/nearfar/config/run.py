@@ -2,17 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nearfar.config.data import DataOptions
+from nearfar.config.refresh import RefreshOptions
+from nearfar.config.section import Section
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10", "AP@100", "Success@1")
-
-
-class Section(BaseModel):
-    """A part of the tree: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AdapterOptions(Section):
@@ -74,7 +70,15 @@ class BatchOptions(Section):
         "batches.at_once makes possible in little memory.",
     )
     hard_negatives: int = Field(
-        default=4, ge=0, description="At most so many judged negatives of each query join, when the data has any."
+        default=4,
+        ge=0,
+        description="At most so many judged or mined negatives of each query join, when the data has any; of each pair "
+        "where they were mined for pairs.",
+    )
+    negatives: Literal["random", "first", "groups"] = Field(
+        default="random",
+        description="Which of them. random: drawn from all, anew each epoch. first: mined ones, the hardest first. "
+        "groups: mined ones of one group each epoch. Judged ones are drawn where those two find fewer.",
     )
     tokens: int | None = Field(
         default=None,
@@ -246,6 +250,7 @@ class RunConfig(Section):
     batches: BatchOptions = Field(default=BatchOptions(), description="What a step is made of.")
     training: TrainingOptions = Field(default=TrainingOptions(), description="How long and how fast.")
     teacher: TeacherOptions = Field(default=TeacherOptions(), description="Another encoder that guides or teaches.")
+    mining: RefreshOptions = Field(default=RefreshOptions(), description="Mining again while the model trains.")
     dev: DevOptions = Field(default=DevOptions(), description="How training is watched.")
     evaluation: EvaluationOptions = Field(default=EvaluationOptions(), description="How results are measured.")
     tracking: TrackingOptions = Field(default=TrackingOptions(), description="Where the numbers go.")

@@ -59,14 +59,14 @@ def read_run(folder: Path) -> Run:
         )
     config = folder / CONFIG
     return Run(
-        about=_json(folder / RUN, About),
+        about=read_json(folder / RUN, About),
         config=_text(config) if config.is_file() else None,
-        data=_json(folder / DATA, DataFacts),
+        data=read_json(folder / DATA, DataFacts),
         training=_training(folder / TRAINING),
-        scores=_json(folder / SCORES, Scores),
+        scores=read_json(folder / SCORES, Scores),
         per_query=_per_query(folder / PER_QUERY),
         pair_scores=_pair_scores(folder / PAIR_SCORES),
-        examples=_json(folder / EXAMPLES, Examples),
+        examples=read_json(folder / EXAMPLES, Examples),
         map=_map(folder / MAP),
     )
 
@@ -80,7 +80,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _json(path: Path, kind: type[Value]) -> Value | None:
+def read_json(path: Path, kind: type[Value]) -> Value | None:
     """The file as a value of ``kind``, or None when it is missing."""
     if not path.is_file():
         return None

@@ -1,0 +1,1 @@
+"""Negatives: where candidates come from, which are dropped and why, which are kept."""

@@ -1,0 +1,1 @@
+"""What drops candidates, and why."""

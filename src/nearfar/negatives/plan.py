@@ -1,0 +1,137 @@
+"""The parts of a mining job, read from its settings, and the order in which they work."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from nearfar.config.mining import MiningOptions
+from nearfar.errors import ConfigError, did_you_mean
+from nearfar.events import Silent, Sink
+from nearfar.negatives.candidates import SOURCE, Candidates
+from nearfar.negatives.material import Material
+from nearfar.negatives.parts import Filter, Part, Relabel, Scorer, Selection, Source, Weight
+from nearfar.negatives.registry import (
+    parse_filter,
+    parse_relabel,
+    parse_scorer,
+    parse_selection,
+    parse_source,
+    parse_weight,
+)
+from nearfar.negatives.scorers import Model
+
+_WIDTH = 2**32
+"""More than there are documents."""
+
+TEACHER = "teacher"
+"""The name of the score that is there without being configured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job is composed of.
+
+    Attributes:
+        sources: where candidates come from.
+        scorers: who gives a score, by its name.
+        filters: what drops candidates, in order.
+        window: which ranks are left.
+        relabel: what becomes of those that look relevant.
+        selection: which of the kept are handed out.
+        weights: what weighs those.
+        select_first: whether selection comes before the filters.
+        check: who judges a sample of what came out.
+    """
+
+    sources: tuple[Source, ...]
+    scorers: Mapping[str, Scorer]
+    filters: tuple[Filter, ...]
+    window: Filter | None
+    relabel: Relabel | None
+    selection: Selection
+    weights: tuple[Weight, ...]
+    select_first: bool
+    check: Scorer | None
+
+    @classmethod
+    def of(cls, options: MiningOptions) -> "Plan":
+        """The parts that the settings name.
+
+        Raises:
+            ConfigError: when a part is unknown or wrong, or goes by a score that nobody gives.
+        """
+        plan = cls(
+            sources=tuple(parse_source(text) for text in options.sources),
+            scorers={TEACHER: Model()} | {name: parse_scorer(text) for name, text in options.scorers.items()},
+            filters=tuple(parse_filter(text) for text in options.filters),
+            window=None if options.window is None else parse_filter(options.window),
+            relabel=None if options.relabel is None else parse_relabel(options.relabel),
+            selection=parse_selection(options.select),
+            weights=tuple(parse_weight(text) for text in options.weights),
+            select_first=options.order == "select",
+            check=None if options.check is None else parse_scorer(options.check),
+        )
+        for part in plan.parts():
+            for name in part.asks:
+                if name not in plan.scorers:
+                    raise ConfigError(
+                        f"{part} goes by the score {name!r}, which nobody gives.{did_you_mean(name, plan.scorers)} "
+                        f"Say who: --set mining.scorers='{{{name}: \"CrossEncoder(model=...)\"}}'. "
+                        f"There are: {', '.join(plan.scorers)}."
+                    )
+        return plan
+
+    def parts(self) -> Iterator[Part]:
+        """Everything after the sources, in the order in which it works."""
+        chosen = [self.window, self.selection]
+        judged = [*self.filters, self.relabel]
+        stages = [*chosen, *judged] if self.select_first else [*judged, *chosen]
+        yield from (part for part in (*stages, *self.weights) if part is not None)
+
+
+@dataclass(eq=False)
+class Scoring:
+    """Computes each score when it is first asked for, of the rows that are still kept then.
+
+    Attributes:
+        material: what is scored.
+        scorers: by the name of their score.
+        models: for each source the model by whose vectors it has searched, None for one that has not.
+        sink: takes progress.
+    """
+
+    material: Material
+    scorers: Mapping[str, Scorer]
+    models: Sequence[str | None] = ()
+    sink: Sink = field(default_factory=Silent)
+
+    def apply(self, part: Part, candidates: Candidates) -> Candidates:
+        """The candidates after a part, which has the scores it goes by."""
+        for name in part.asks:
+            if name not in candidates.scores:
+                candidates = self.scored(name, candidates)
+        return part.apply(candidates, self.material)  # type: ignore[attr-defined, no-any-return]
+
+    def scored(self, name: str, candidates: Candidates) -> Candidates:
+        """The candidates with a score of their own and of their positives."""
+        scorer, positives = self.scorers[name], candidates.positives
+        values = np.where(candidates.kept & self._found_by(scorer, candidates), candidates.score(SOURCE), np.nan)
+        missing = candidates.kept & np.isnan(values)
+        values[missing] = self._of(scorer, candidates.query[missing], candidates.document[missing])
+        own = self._of(scorer, positives.query, positives.document)
+        return replace(candidates.with_scores(name, values), positives=positives.with_scores(name, own))
+
+    def _found_by(self, scorer: Scorer, candidates: Candidates) -> Bool[np.ndarray, " row"]:
+        """Rows whose source has compared by the vectors of this scorer: their score is the same, to the bit."""
+        same = [number for number, model in enumerate(self.models) if model is not None and scorer == Model(name=model)]
+        return np.isin(candidates.source, same)
+
+    def _of(self, scorer: Scorer, queries: np.ndarray, documents: np.ndarray) -> Float32[np.ndarray, " pair"]:
+        """The scores of pairs, each asked for once."""
+        distinct, inverse = np.unique(queries.astype(np.int64) * _WIDTH + documents, return_inverse=True)
+        if not len(distinct):
+            return np.zeros(0, dtype=np.float32)
+        query, document = (each.astype(np.int32) for each in np.divmod(distinct, _WIDTH))
+        return scorer.score(self.material, query, document, self.sink)[inverse]

@@ -1,0 +1,165 @@
+"""A mining job: sources propose, parts judge, and everything that was looked at is written with what became of it.
+
+What a source proposed is kept in the folder with the fingerprint of all that it follows from. A job that was killed
+goes on with the sources that are whole; one whose model, data or settings have changed does not use the old ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+from jaxtyping import Int32
+
+from nearfar.config.mining import MiningOptions
+from nearfar.data.tables import Dataset
+from nearfar.events import Message, Silent, Sink
+from nearfar.files import replace_folder, write_json
+from nearfar.negatives.candidates import Candidates, by_pair, from_sources
+from nearfar.negatives.closure import Closure
+from nearfar.negatives.gather import gathered
+from nearfar.negatives.material import Made, Material, Store
+from nearfar.negatives.parts import Proposed, Source
+from nearfar.negatives.plan import Plan, Scoring
+from nearfar.negatives.services import Services
+from nearfar.negatives.sources.retrieved import Dense
+from nearfar.types import Hits
+
+_QUERIES = 3
+"""Salt of the draw of queries."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MiningResult:
+    """What a job found.
+
+    Attributes:
+        material: what it was about, with the texts that sources made.
+        candidates: every row, with its reason.
+        plan: the parts.
+    """
+
+    material: Material
+    candidates: Candidates
+    plan: Plan
+
+
+def prepare(dataset: Dataset, options: MiningOptions, store: Store, services: Services) -> Material:
+    """What a job is about: the training queries that have a positive, or so many of them.
+
+    Raises:
+        DataError: when there is nothing to mine for.
+    """
+    closure = Closure(dataset)
+    return Material(
+        dataset=dataset,
+        queries=chosen_queries(closure, dataset, options),
+        closure=closure,
+        store=store,
+        seed=options.seed,
+        services=services,
+    )
+
+
+def chosen_queries(closure: Closure, dataset: Dataset, options: MiningOptions) -> Int32[np.ndarray, " query"]:
+    """The rows of the queries that are mined for, ascending. Which are drawn depends on their texts, not on a file."""
+    queries = closure.queries
+    if options.queries is None or options.queries >= len(queries):
+        return queries
+    keys = dataset.queries.keys[queries]
+    by_text = queries[np.lexsort((keys[:, 1], keys[:, 0]))]
+    drawn = np.random.default_rng((options.seed, _QUERIES)).choice(len(by_text), options.queries, replace=False)
+    return np.sort(by_text[drawn])
+
+
+def mine(
+    material: Material, plan: Plan, options: MiningOptions, folder: Path, key: str, sink: Sink = Silent()
+) -> MiningResult:
+    """Propose, judge and select.
+
+    Args:
+        material: what the job is about.
+        plan: the parts.
+        options: the settings.
+        folder: of the job; what sources proposed is kept in ``sources`` in it.
+        key: what beside the sources decides what they propose: hashes of the data and of the model.
+        sink: takes progress.
+
+    Raises:
+        DataError: when no query is left with a negative; says what dropped them.
+        ResourceError: when something cannot be written, or a server that scores has to be waited for.
+    """
+    proposed = [
+        _proposed(source, material, folder / "sources" / str(number), key, sink)
+        for number, source in enumerate(plan.sources)
+    ]
+    _tell_short(material, proposed, plan, sink)
+    hits, made, identities = gathered(material.dataset, proposed)
+    material = replace(material, made=made, closure=material.closure.with_made(identities))
+    wanted = np.isin(material.closure.positives.query, material.queries)
+    positives = replace(
+        material.closure.positives,
+        query=material.closure.positives.query[wanted],
+        document=material.closure.positives.document[wanted],
+    )
+    found = from_sources(material.queries, [(each.documents, each.scores) for each in hits], positives)
+    found = material.closure.apply(found)
+    if options.lists == "pair":
+        found = by_pair(found)
+    models = [source.model if isinstance(source, Dense) else None for source in plan.sources]
+    scoring = Scoring(material, plan.scorers, models, sink)
+    for part in plan.parts():
+        found = scoring.apply(part, found)
+    return MiningResult(material=material, candidates=found, plan=plan)
+
+
+def _tell_short(material: Material, proposed: Sequence[Proposed], plan: Plan, sink: Sink) -> None:
+    """Say where a corpus is smaller than a source was asked to go deep."""
+    for source, each in zip(plan.sources, proposed, strict=True):
+        depth = getattr(source, "depth", 0)
+        if each.hits.depth < depth:
+            sink.emit(
+                Message(
+                    text=f"{source}: the corpus has only {len(material.searched)} documents, so each query has at most "
+                    f"{each.hits.depth} candidates instead of {depth}.",
+                    level="warning",
+                )
+            )
+
+
+def _proposed(source: Source, material: Material, folder: Path, key: str, sink: Sink) -> Proposed:
+    """What a source proposes: read where it is kept, else computed and kept."""
+    digest = hashlib.blake2b(f"{key} {material.seed} {source.fingerprint}".encode(), digest_size=16)
+    digest.update(material.queries.astype("<i4").tobytes())
+    fingerprint = digest.hexdigest()
+    kept = _read(folder, fingerprint)
+    if kept is not None:
+        return kept
+    found = source.propose(material, sink)
+    replace_folder(folder, lambda partial: _write(partial, found, str(source), fingerprint))
+    return found
+
+
+def _write(folder: Path, proposed: Proposed, source: str, fingerprint: str) -> None:
+    np.save(folder / "documents.npy", proposed.hits.documents)
+    np.save(folder / "scores.npy", proposed.hits.scores)
+    made = {"text": pa.array(proposed.made.texts, pa.large_string()), "parent": pa.array(proposed.made.parents)}
+    parquet.write_table(pa.table(made), folder / "made.parquet")
+    write_json(folder / "source.json", {"source": source, "fingerprint": fingerprint})
+
+
+def _read(folder: Path, fingerprint: str) -> Proposed | None:
+    """What a folder keeps, None where it is not what the fingerprint stands for, or damaged."""
+    with suppress(OSError, ValueError, KeyError, EOFError):
+        if json.loads((folder / "source.json").read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
+            return None
+        hits = Hits(np.load(folder / "documents.npy"), np.load(folder / "scores.npy"))
+        table = parquet.read_table(folder / "made.parquet")
+        made = Made(texts=tuple(table["text"].to_pylist()), parents=table["parent"].to_numpy().astype(np.int32))
+        return Proposed(hits, made)
+    return None

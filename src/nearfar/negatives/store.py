@@ -1,0 +1,283 @@
+"""The vectors of a job and what is found with them, each computed once and kept in a folder.
+
+What is kept is found again by a hash of all that it follows from: weights, modules, prompts, length, precision, threads
+and texts; for hits the vectors themselves. So nothing stale is ever taken, and several runs may share a folder.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from nearfar.data.tables import Dataset, Texts
+from nearfar.encoders.protocol import Encoder, Role, TorchEncoder
+from nearfar.errors import ConfigError
+from nearfar.evaluation.retrieve import Corpus
+from nearfar.events import Silent, Sink
+from nearfar.negatives.engines import Engine
+from nearfar.negatives.material import Vectors
+from nearfar.negatives.searching import Search, blocks, index_of, packed, rows_of, unpacked
+from nearfar.negatives.shards import Kept, Shard, computed, folder_of
+from nearfar.negatives.vectors import Encode, Identity, ModelName, check_same, identity
+from nearfar.retrieval.approximate import Index, measured_recall
+from nearfar.retrieval.best import merge
+from nearfar.statistics.paired import MeanInterval
+from nearfar.types import Hits
+
+EXACT = "Exact"
+"""The name of the search that looks at every document; any other is that of a FAISS index."""
+
+TEXTS = 2_048
+"""Texts of a task: enough to be sorted by length, few enough that a small corpus keeps several processes busy."""
+
+QUERIES, DOCUMENTS = 8_192, 262_144
+"""Queries and documents of a search task: with 384 dimensions, some seconds of one core."""
+
+
+class KeptVectors:
+    """Vectors and hits of a dataset by the name of a model (a ``material.Store``).
+
+    Args:
+        dataset: the tables.
+        queries: the rows of the queries that are mined for, ascending.
+        model: the model that is mined for: a name that other processes can open too, or an encoder in memory.
+        folder: where everything is kept.
+        engine: computes what is not there.
+        others: how models that parts name are opened; its name does not count. None: each as it is.
+        threads: of a task that encodes. Another number may give other bits, so it is part of what vectors follow from.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        queries: Int32[np.ndarray, " query"],
+        model: ModelName | Encoder,
+        folder: Path,
+        engine: Engine,
+        *,
+        others: ModelName | None = None,
+        threads: int = 1,
+    ) -> None:
+        if not isinstance(model, ModelName) and not engine.in_this_process:
+            raise ConfigError(
+                f"The model is an object in memory ({type(model).__name__}), which other processes cannot open. "
+                "Save it and give its folder, or use one worker."
+            )
+        self._dataset, self._queries, self._model, self._engine = dataset, queries, model, engine
+        self._folder, self._others, self._threads = folder.absolute(), others or ModelName(name=""), threads
+        self._corpus = Corpus.of(dataset)
+        self._opened: dict[str, Encoder] = {}
+        self._identities: dict[str, Identity] = {}
+        self._sides: dict[tuple[Identity, Role], Kept] = {}
+
+    def fingerprint(self, model: str = "") -> str:
+        """A hash of what the vectors of a model follow from, beside the texts."""
+        return hashlib.blake2b(repr(self._identity(model)).encode(), digest_size=16).hexdigest()
+
+    def vectors(self, model: str, sink: Sink = Silent()) -> Vectors:
+        """The vectors of a model; the empty name is the model that is mined for.
+
+        Raises:
+            ConfigError: when there is no such model, or it changes while it is used.
+            DataError: when a vector is not finite.
+            ResourceError: when they cannot be written, or workers die.
+        """
+        expected, queries, documents = self._both(model, sink)
+        return Vectors(queries.array, documents.array, expected.similarity)
+
+    def search(self, model: str, depth: int, index: str, sink: Sink = Silent()) -> Hits:
+        """The nearest searched documents of each query, as rows of the document table.
+
+        Raises:
+            ConfigError: when there is no such index, and as ``vectors``; so are the other errors.
+        """
+        expected, queries, documents = self._both(model, sink)
+        key = {
+            "queries": queries.digest,
+            "documents": documents.digest,
+            "corpus": _hash(self._corpus.rows, self._corpus.tie_order),
+            "similarity": expected.similarity,
+            "depth": depth,
+            "index": index,
+        }
+        depth, count, folder = min(depth, len(self._corpus.rows)), len(self._corpus.rows), None
+        if index != EXACT:
+            self._index(expected, documents, index, sink)
+            folder = self._index_folder(expected, documents, index)
+        corpus = list(blocks(count, DOCUMENTS if folder is None else count))
+        asked = list(blocks(len(self._queries), QUERIES))
+        kept = computed(
+            folder_of(self._folder, "hits", key),
+            key,
+            len(self._queries),
+            [
+                self._search(expected, queries, documents, block, piece, depth, folder)
+                for block in asked
+                for piece in corpus
+            ],
+            lambda parts: self._merged(parts, corpus, depth),
+            self._engine,
+            sink,
+            "Searching",
+        )
+        return self._corpus.on_table(unpacked(kept.array))
+
+    def recall(
+        self, model: str, depth: int, index: str, *, sample: int = 200, seed: int = 0, sink: Sink = Silent()
+    ) -> MeanInterval:
+        """Which share of the exact nearest documents an index finds: the mean over some queries, and its interval."""
+        expected, queries, documents = self._both(model, sink)
+        return measured_recall(
+            self._index(expected, documents, index, sink),
+            queries.array,
+            min(depth, len(self._corpus.rows)),
+            sample=sample,
+            seed=seed,
+            tie_order=self._corpus.tie_order,
+            sink=sink,
+        )
+
+    def _index(self, expected: Identity, documents: Kept, kind: str, sink: Sink) -> Index:
+        """An index of the searched documents."""
+        folder = self._index_folder(expected, documents, kind)
+        return index_of(folder, kind, rows_of(documents.array, self._corpus.rows), expected.similarity, sink)
+
+    def _index_folder(self, expected: Identity, documents: Kept, kind: str) -> Path:
+        key = {
+            "documents": documents.digest,
+            "rows": _hash(self._corpus.rows),
+            "kind": kind,
+            "similarity": expected.similarity,
+        }
+        return folder_of(self._folder, "index", key)
+
+    def _search(
+        self,
+        expected: Identity,
+        queries: Kept,
+        documents: Kept,
+        block: tuple[int, int],
+        piece: tuple[int, int],
+        depth: int,
+        index: Path | None,
+    ) -> Shard:
+        """The search of a block of queries in a piece of the corpus."""
+        rows = slice(*piece)
+
+        def task() -> Search:
+            return Search(
+                queries=queries.path,
+                documents=documents.path,
+                first=block[0],
+                last=block[1],
+                rows=self._corpus.rows[rows],
+                tie_order=self._corpus.tie_order[rows],
+                depth=depth,
+                similarity=expected.similarity,
+                device=expected.device,
+                index=index,
+            )
+
+        return Shard(size=piece[1] - piece[0], task=task)
+
+    def _merged(
+        self, parts: Sequence[np.ndarray], corpus: Sequence[tuple[int, int]], depth: int
+    ) -> Iterator[np.ndarray]:
+        """Of each block of queries, the best of what was found in the pieces of the corpus."""
+        for first in range(0, len(parts), len(corpus)):
+            found = [unpacked(part) for part in parts[first : first + len(corpus)]]
+            yield packed(
+                merge(
+                    found,
+                    [piece[0] for piece in corpus],
+                    depth,
+                    documents=len(self._corpus.rows),
+                    tie_order=self._corpus.tie_order,
+                )
+            )
+
+    def _both(self, model: str, sink: Sink) -> tuple[Identity, Kept, Kept]:
+        """What a model is, and its vectors of queries and documents."""
+        expected = self._identity(model)
+        rows = np.arange(len(self._dataset.documents), dtype=np.int32)
+        documents = self._side(model, expected, Role.DOCUMENT, self._dataset.documents, rows, sink)
+        queries = self._side(model, expected, Role.QUERY, self._dataset.queries, self._queries, sink)
+        self._opened.clear()
+        return expected, queries, documents
+
+    def _side(
+        self, model: str, expected: Identity, role: Role, texts: Texts, rows: Int32[np.ndarray, " row"], sink: Sink
+    ) -> Kept:
+        """The vectors of some rows of a table."""
+        if (expected, role) not in self._sides:
+            key = {**asdict(expected), "role": str(role), "texts": _texts_hash(texts, rows), "window": TEXTS}
+            self._sides[expected, role] = computed(
+                folder_of(self._folder, role, key),
+                key,
+                len(rows),
+                [self._encode(model, expected, role, texts, rows[slice(*block)]) for block in blocks(len(rows), TEXTS)],
+                lambda parts: parts,
+                self._engine,
+                sink,
+                "Encoding queries" if role is Role.QUERY else "Encoding documents",
+            )
+        return self._sides[expected, role]
+
+    def _encode(
+        self, model: str, expected: Identity, role: Role, texts: Texts, rows: Int32[np.ndarray, " row"]
+    ) -> Shard:
+        """The encoding of some rows of a table."""
+
+        def task() -> Encode:
+            here = self._engine.in_this_process
+            given = self._encoder(model) if here else self._name(model)
+            return Encode(model=given, expected=expected, role=role, texts=texts.take(rows))
+
+        return Shard(size=len(rows), task=task)
+
+    def _name(self, model: str) -> ModelName | Encoder:
+        """How a model is opened, or what it is."""
+        return replace(self._others, name=model) if model else self._model
+
+    def _encoder(self, model: str) -> Encoder:
+        """A model, open. One that is opened again has to be what it was."""
+        named = self._name(model)
+        if not isinstance(named, ModelName):
+            return named
+        if model not in self._opened:
+            encoder = named.open()
+            found = identity(encoder, self._threads)
+            check_same(named.name, found, self._identities.setdefault(model, found))
+            self._opened = {model: encoder}
+        return self._opened[model]
+
+    def _identity(self, model: str) -> Identity:
+        """What the vectors of a model follow from. A module in memory may have been trained since the last time."""
+        named = self._name(model)
+        if isinstance(named, TorchEncoder):
+            return identity(named, self._threads)
+        if model not in self._identities:
+            encoder = self._encoder(model)
+            if not isinstance(named, ModelName):
+                self._identities[model] = identity(encoder, self._threads)
+        return self._identities[model]
+
+
+def _texts_hash(texts: Texts, rows: Int32[np.ndarray, " row"]) -> str:
+    """128 bits over some texts, letter by letter, in their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for first, last in blocks(len(rows), TEXTS):
+        for text in texts.take(rows[first:last]):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+def _hash(*arrays: Int[np.ndarray, " entry"]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,54 @@
+"""A store of vectors in memory, and small tables to mine in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfar.data.load import from_records
+from nearfar.data.tables import TRAIN, UNSPLIT
+from nearfar.negatives.closure import Closure
+from nearfar.negatives.material import Material, Vectors
+from nearfar.retrieval.dense import search
+from nearfar.types import Hits
+
+
+@dataclass
+class InMemory:
+    """Vectors that are there already."""
+
+    dataset: object
+    rows: np.ndarray
+    queries: np.ndarray
+    documents: np.ndarray
+    similarity: str = "cosine"
+
+    def vectors(self, model, sink=None):
+        return Vectors(self.queries, self.documents, self.similarity)
+
+    def search(self, model, depth, index, sink=None):
+        searched = np.flatnonzero(self.dataset.searched)
+        hits = search(self.queries, self.documents[searched], depth, similarity=self.similarity)
+        rows = np.where(hits.documents >= 0, searched[hits.documents], -1)
+        return Hits(rows.astype(np.int32), hits.scores)
+
+
+def dataset(records, name="small"):
+    """Tables whose only split is for training."""
+    tables = from_records(records, name=name)
+    return tables.with_qrels({TRAIN: tables.qrels[UNSPLIT]})
+
+
+def material(tables, dim=8, seed=0):
+    """What a job on these tables is about, with vectors at random."""
+    closure = Closure(tables)
+    draw = np.random.default_rng(seed)
+    vectors = [
+        draw.normal(size=(count, dim)).astype(np.float32) for count in (len(closure.queries), len(tables.documents))
+    ]
+    store = InMemory(tables, closure.queries, *vectors)
+    return Material(dataset=tables, queries=closure.queries, closure=closure, store=store, seed=seed)
+
+
+def pairs(count=20):
+    """Pairs of texts, each of words of its own beside a common one."""
+    return [{"query": f"what is q{row}", "positive": f"common d{row} word{row % 5}"} for row in range(count)]
