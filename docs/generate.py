@@ -24,11 +24,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nearfar.cli.main import app, options
+from nearfar.config.mining import MiningOptions
 from nearfar.config.run import RunConfig
 
 # Beside this file, also when a test loads it from elsewhere.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import negative_pages
 import objective_pages
 import plots
 from objective_pages import GENERATED, row
@@ -100,6 +102,8 @@ def value_of(kind: Any, declared: typer.models.OptionInfo) -> str:
     """``PATH``: what an option takes, nothing for a switch."""
     if declared.metavar:
         return str(declared.metavar)
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
     name = next(each for each in (*get_args(kind), kind) if each is not type(None)).__name__
     return "" if name == "bool" else {"str": "TEXT", "int": "NUMBER", "float": "NUMBER"}.get(name, name.upper())
 
@@ -111,13 +115,26 @@ def settings() -> str:
         GENERATED,
         "A YAML file for `--config` has a key for each section. `--set section.key=value` sets one and comes after the "
         "file. `nearfar config` prints all of this as such a file.",
+        "## At the top",
+        settings_table("", {name: field for name, field in RunConfig.model_fields.items() if not is_section(field)}),
+        *sections(RunConfig),
+        "## Mining jobs",
+        "`nearfar mine` has settings of its own, which `nearfar config --job mine` prints: the sections `data` and "
+        "`model` as above, and `mining`. A run that mines while it trains has the latter in `mining.settings`.",
+        settings_table("mining.", MiningOptions.model_fields),
     ]
-    alone = {name: field for name, field in RunConfig.model_fields.items() if not is_section(field)}
-    parts += ["## At the top", settings_table("", alone)]
-    for name, field in RunConfig.model_fields.items():
-        if is_section(field):
-            parts += [f"## {name}", field.description or "", settings_table(f"{name}.", field.annotation.model_fields)]
     return "\n\n".join(parts) + "\n"
+
+
+def sections(tree: type[BaseModel]) -> Iterator[str]:
+    """A heading, a sentence and a table for each section."""
+    for name, field in tree.model_fields.items():
+        if is_section(field):
+            yield from (
+                f"## {name}",
+                field.description or "",
+                settings_table(f"{name}.", field.annotation.model_fields),
+            )
 
 
 def is_section(field: FieldInfo) -> bool:
@@ -170,7 +187,12 @@ def plain(value: Any) -> str:
 
 OBJECTIVES = Path("reference") / "objectives"
 CURVES = "curves.json"
-PAGES = {"commands.md": commands, "settings.md": settings, "parts.md": objective_pages.parts_page}
+PAGES = {
+    "commands.md": commands,
+    "settings.md": settings,
+    "parts.md": objective_pages.parts_page,
+    "negatives.md": negative_pages.page,
+}
 
 
 def with_snippets(page: str, where: str) -> str:

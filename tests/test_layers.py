@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
     ("types", "errors", "events", "config", "files", "console"),
     ("objectives", "statistics"),
-    ("data", "encoders", "retrieval", "negatives", "batches", "engine", "evaluation", "audit"),
+    ("data", "encoders", "retrieval", "negatives", "batches", "engine", "evaluation", "auditing"),
     ("training", "merging", "reports"),
     ("api",),
     ("recipes",),

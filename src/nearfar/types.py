@@ -188,6 +188,7 @@ class Batch:
         index: row of each anchor in the query table, for objectives that remember examples.
         labels: for labelled data, the label of each anchor.
         documents: row of each candidate in the document table, for what is kept of documents between steps.
+        weights: of each pair of an anchor and a candidate, where mining gave some.
     """
 
     anchors: list[str]
@@ -196,6 +197,7 @@ class Batch:
     index: Int[Tensor, " anchor"] | None = None
     labels: Int[Tensor, " anchor"] | None = None
     documents: Int[Tensor, " candidate"] | None = None
+    weights: Float[Tensor, "anchor candidate"] | None = None
 
     def __post_init__(self) -> None:
         if (len(self.anchors), len(self.candidates)) != self.relation.shape:

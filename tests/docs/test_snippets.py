@@ -24,6 +24,10 @@ NEEDS = {
     "evaluate.sh": (TRAINING,),
     "explain.sh": (TRAINING,),
     "nested.py": ("nested.sh",),
+    "mine.sh": (TRAINING,),
+    "mine-parts.sh": (TRAINING,),
+    "mine-train.sh": (TRAINING, "mine.sh"),
+    "mine-export.sh": (TRAINING, "mine.sh"),
 }
 """What a reader has run before, on the same page or on the first one."""
 
@@ -61,6 +65,13 @@ PRINTED = {
     "large-steps.sh": ("tuned - base", "runs/large/model"),
     "tiles.py": (" = ",),
     "accumulate.sh": ("tuned - base", "runs/calm/model"),
+    "mine.sh": ("queries have negatives, 4 each", "percent", "runs/mined/negatives.parquet"),
+    "mine-parts.sh": ("Random", "margin", "runs/parts/report.html"),
+    "mine-train.sh": ("tuned - base", "runs/harder/model"),
+    "mine-export.sh": ("written to tuples.jsonl",),
+    "mine-refresh.sh": ("tuned - base", "runs/refreshed/model"),
+    "mine.py": ("ratio 0.95: ", "queries have negatives"),
+    "audit.sh": ("240 queries", "written to runs/audited", "Leaks and contamination between splits"),
 }
 """What the output of each snippet holds."""
 
@@ -70,6 +81,9 @@ WRITTEN = {
     "evaluate.sh": ("runs/measured/scores.json", '"runs/first"'),
     "report.sh": ("first.html", "<html"),
     "explain.sh": ("weights.html", "In the batches of first"),
+    "audit.sh": ("runs/audited/audit.json", '"kind": "near_duplicate"'),
+    "mine.sh": ("runs/mined/report.html", "What became of the candidates"),
+    "mine-export.sh": ("tuples.jsonl", '"negative_2"'),
     "prompts.sh": ("prompted.yaml", "query: 'question: '"),
     "make-test-set.py": ("household/qrels/test.tsv", "query-id\tcorpus-id\tscore"),
 }
@@ -88,6 +102,9 @@ SLOW = frozenset(
         "together.sh",
         "large-steps.sh",
         "accumulate.sh",
+        "mine-refresh.sh",
+        "mine.py",
+        "audit.sh",
         *(name for name, needed in NEEDS.items() if TRAINING in needed),
     }
 )

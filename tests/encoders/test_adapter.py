@@ -9,12 +9,12 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.config.run import AdapterOptions
 from nearfar.encoders.adapter import add_adapters, check_adapters, transformers_of
+from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.load import load
 from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.protocol import Role
 from nearfar.encoders.quiet import quiet
 from nearfar.errors import ConfigError
-from nearfar.training.environment import encoder_hash
 from tests import runs
 from tests.encoders.models import STATIC
 

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 
+from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.load import load
 from nearfar.encoders.locate import locate
 from nearfar.encoders.protocol import Role, TorchEncoder
 from nearfar.errors import ConfigError
-from nearfar.training.environment import encoder_hash
 from tests.encoders.models import STATIC, TINY, opened
 
 VOCABULARY = 30_522

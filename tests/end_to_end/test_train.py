@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from nearfar.training.environment import encoder_hash
+from nearfar.encoders.fingerprint import encoder_hash
 from tests import runs
 from tests.data.folders import write_beir_by_hand
 

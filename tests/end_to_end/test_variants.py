@@ -12,13 +12,13 @@ from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 
 from nearfar import api
+from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.load import load
 from nearfar.encoders.quiet import quiet
 from nearfar.errors import ConfigError
 from nearfar.evaluation import evidence
 from nearfar.events import Progress
 from nearfar.training import job
-from nearfar.training.environment import encoder_hash
 from nearfar.training.job import Stopped
 from tests import runs
 

@@ -32,11 +32,12 @@ class Process:
 
     Args:
         data, model, out, settings, resume: as for ``api.train``.
+        before: called in the process first; a function of a module.
     """
 
-    def __init__(self, data, *, model, out, settings=(), resume=False):
+    def __init__(self, data, *, model, out, settings=(), resume=False, before=None):
         arguments = {"model": str(model), "out": str(out), "settings": tuple(settings), "resume": resume}
-        self.process, self._pipe = start(_train, str(data), arguments)
+        self.process, self._pipe = start(_train, str(data), arguments, before)
         self.reports, self._waits = [], False
 
     def until(self, wanted):
@@ -111,10 +112,12 @@ def _prepared(function, pipe, *arguments):
     function(pipe, *arguments)
 
 
-def _train(pipe, data, arguments):
+def _train(pipe, data, arguments, before):
     from nearfar import api
     from nearfar.errors import NearfarError
 
+    if before is not None:
+        before()
     reporter = _Reporter(pipe, Path(arguments["out"]))
     reporter.watch_files()
     try:
@@ -183,7 +186,7 @@ class _Reporter:
     def _tell_file(self, kind, path):
         with contextlib.suppress(ValueError, TypeError):
             inside = Path(os.fsdecode(path)).relative_to(self._out)
-            if inside.parts[0] == "checkpoints":
+            if inside.parts[0] in ("checkpoints", "mined"):
                 self.tell(kind, inside.as_posix())
 
 

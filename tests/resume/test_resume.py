@@ -157,7 +157,7 @@ def test_a_folder_that_was_moved_goes_on(finished, pairs, tokenizer, tmp_path):
 
 def test_a_finished_run_answers_at_once_and_changes_nothing(finished, pairs, tokenizer, monkeypatch, capsys):
     before = runs.contents(finished)
-    monkeypatch.setattr("nearfar.api.load_data", lambda *given: pytest.fail("the data was read"))
+    monkeypatch.setattr("nearfar.api.opening.load_data", lambda *given: pytest.fail("the data was read"))
     command = ("train", pairs, "--model", runs.static(tokenizer), "--out", finished, *runs.SETTINGS)
     assert runs.nearfar(*command, "--resume") == 0
     assert f"model   {finished / 'model'}" in capsys.readouterr().out

@@ -37,11 +37,14 @@ def test_every_epoch_holds_every_pair_once_in_an_order_of_its_own(tmp_path):
         Collected(),
     )
     loader = trainer.get_train_dataloader()
-    epochs = [[step.relation.anchor_ids.tolist() for step in loader] for _ in range(3)]
+
+    def anchors(loader):
+        return [trainer._prepare_inputs(keys).relation.anchor_ids.tolist() for keys in loader]
+
+    epochs = [anchors(loader) for _ in range(3)]
     assert [[len(step) for step in epoch] for epoch in epochs] == [[5, 5, 5, 5]] * 3
     flat = [[anchor for step in epoch for anchor in step] for epoch in epochs]
     assert len({tuple(sorted(epoch)) for epoch in flat}) == 1
     assert len(set(flat[0])) == 20
     assert len({tuple(epoch) for epoch in flat}) == 3
-    again = [[step.relation.anchor_ids.tolist() for step in trainer.get_train_dataloader()] for _ in range(1)]
-    assert again[0] == epochs[0]
+    assert anchors(trainer.get_train_dataloader()) == epochs[0]

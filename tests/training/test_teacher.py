@@ -126,7 +126,7 @@ def test_its_vectors_are_those_of_the_texts_of_training(tokenizer, tmp_path):
     name = runs.static(tokenizer, 16)
     sink = Collected()
     teacher = prepare_teacher(tmp_path, made, base, config(f"teacher.model={name}"), sink)
-    queries, documents = training_rows(made)
+    queries, documents = training_rows(made, config())
     assert (queries.tolist(), documents.tolist()) == ([0, 1, 2], [0, 1, 2, 3])
     other = load_model(name)
     expected = other.encode_queries(made.queries.take(queries)), other.encode_documents(made.documents.take(documents))
@@ -140,10 +140,10 @@ def test_its_vectors_are_those_of_the_texts_of_training(tokenizer, tmp_path):
     found = teacher.of(batch([2, 0], [3, 0]))
     assert sorted(found) == ["teacher_anchors", "teacher_candidates"]
     torch.testing.assert_close(found["teacher_anchors"], normalize(torch.from_numpy(expected[0][[2, 0]]), dim=1))
-    stored = stored_teacher(tmp_path, made)
+    stored = stored_teacher(tmp_path, made, config())
     np.testing.assert_array_equal(stored.queries.vectors, teacher.queries.vectors)
     with pytest.raises(ConfigError, match=r"its vectors are not in .*none any more"):
-        stored_teacher(tmp_path / "none", made)
+        stored_teacher(tmp_path / "none", made, config())
 
 
 def batch(index, documents):
@@ -221,9 +221,9 @@ def test_a_kill_while_they_are_written_leaves_nothing_to_believe(tokenizer, tmp_
         with pytest.raises(KeyboardInterrupt):
             prepare_teacher(tmp_path, made, base, config(f"teacher.model={name}"), Silent())
     with pytest.raises(ConfigError, match="not in"):
-        stored_teacher(tmp_path, made)
+        stored_teacher(tmp_path, made, config())
     prepare_teacher(tmp_path, made, base, config(f"teacher.model={name}"), Silent())
-    assert stored_teacher(tmp_path, made).width == 16
+    assert stored_teacher(tmp_path, made, config()).width == 16
 
 
 def test_the_base_model_itself(tokenizer, tmp_path):

@@ -11,6 +11,10 @@ from nearfar.types import KnownPairs, Origin, Relation
 
 Queries = Int32[np.ndarray, " query"] | Int64[np.ndarray, " query"]
 Documents = Int32[np.ndarray, " document"] | Int64[np.ndarray, " document"]
+Pairs = tuple[Int64[np.ndarray, " _pair"], Int64[np.ndarray, " _pair"]]
+"""Positions of anchors and of candidates."""
+
+_NONE: Pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 class Judgements:
@@ -34,6 +38,8 @@ class Judgements:
         documents: Documents,
         hard: Int64[np.ndarray, " hard"] | None = None,
         *,
+        negative: Pairs = _NONE,
+        ignored: Pairs = _NONE,
         beyond: bool = False,
     ) -> Relation:
         """Who belongs to whom among distinct ``queries`` (anchors) and distinct ``documents`` (candidates).
@@ -42,6 +48,8 @@ class Judgements:
             queries: rows of the query table.
             documents: rows of the document table.
             hard: positions in ``documents`` that were added as hard negatives.
+            negative: positions of pairs that are negatives without having been judged: they get the grade 0.
+            ignored: positions of pairs that are neither positive nor negative, unless they were judged.
             beyond: say also which texts outside of the step belong to them.
         """
         anchors, entries = self._entries(queries)
@@ -52,19 +60,20 @@ class Judgements:
         first, last = np.searchsorted(present, nodes, "left"), np.searchsorted(present, nodes, "right")
         count = last - first
         columns = order[np.repeat(first, count) + _within(count)]
+        rows, grades = np.repeat(anchors, count), np.repeat(self._qrels.grade[entries], count)
+        negative, ignored = (_without(pairs, rows, columns, len(documents)) for pairs in (negative, ignored))
         origins = np.full(len(documents), Origin.IN_BATCH.value, dtype=np.int64)
         if hard is not None:
             origins[hard] = Origin.HARD.value
-        none = torch.zeros(0, dtype=torch.int64)
         return Relation(
             anchor_ids=torch.from_numpy(self._query_ids[queries]),
             candidate_ids=torch.from_numpy(self._document_ids[documents]),
-            rows=torch.from_numpy(np.repeat(anchors, count)),
-            columns=torch.from_numpy(columns.astype(np.int64)),
-            grades=torch.from_numpy(np.repeat(self._qrels.grade[entries], count)),
+            rows=torch.from_numpy(np.concatenate([rows, negative[0]])),
+            columns=torch.from_numpy(np.concatenate([columns, negative[1]]).astype(np.int64)),
+            grades=torch.from_numpy(np.concatenate([grades, np.zeros(len(negative[0]), dtype=np.float32)])),
             origins=torch.from_numpy(origins),
-            ignored_rows=none,
-            ignored_columns=none,
+            ignored_rows=torch.from_numpy(ignored[0]),
+            ignored_columns=torch.from_numpy(ignored[1]),
             positive_from=self._positive_from,
             known=self.known if beyond else None,
         )
@@ -101,6 +110,13 @@ class Judgements:
         count = stop - start
         anchors = np.repeat(np.arange(len(queries)), count)
         return anchors, np.repeat(start, count) + _within(count)
+
+
+def _without(pairs: Pairs, rows: np.ndarray, columns: np.ndarray, width: int) -> Pairs:
+    """Each pair once, without those that are judged."""
+    found = np.unique(pairs[0] * width + pairs[1])
+    found = found[~np.isin(found, rows * width + columns)]
+    return found // width, found % width
 
 
 def _within(count: Int[np.ndarray, " run"]) -> Int64[np.ndarray, " item"]:

@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The names that each role is known by, the surest first."""
 
-PAIR_LABELS = ("label", "is_duplicate")
+PAIR_LABELS = ("label", "labels", "is_duplicate")
 """Names under which pairs carry their grade instead of a class."""
 
 NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_?\d+)?|negative_passages")

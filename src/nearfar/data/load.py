@@ -12,9 +12,11 @@ from nearfar.data.columns import find_roles, reject_unused
 from nearfar.data.files import READERS, format_of, records, stem_of
 from nearfar.data.hub import hub_tables, looks_saved, saved_tables
 from nearfar.data.labels import read_labels
+from nearfar.data.mined import RECORD, check_content, looks_mined, read_record, with_mined
 from nearfar.data.pairs import read_pairs
+from nearfar.data.split import split
 from nearfar.data.tables import UNSPLIT, Dataset
-from nearfar.errors import DataError, did_you_mean, first_few
+from nearfar.errors import ConfigError, DataError, did_you_mean, first_few
 from nearfar.events import Silent, Sink
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
@@ -22,7 +24,8 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 EXPECTED = (
     "Expected one of: a BEIR folder (corpus.jsonl, queries.jsonl, qrels/); files named train, dev (validation) and "
-    f"test ({', '.join(READERS)}, also .gz); one such file with any name; a folder written by datasets.save_to_disk."
+    f"test ({', '.join(READERS)}, also .gz); one such file with any name; a folder written by datasets.save_to_disk; "
+    "a folder written by nearfar mine."
 )
 
 
@@ -41,6 +44,8 @@ def load(source: str | Path, options: DataOptions | None = None, sink: Sink | No
     options = DataOptions() if options is None else options
     sink = Silent() if sink is None else sink
     path = Path(source).expanduser()
+    if path.is_dir() and looks_mined(path):
+        return _load_mined(path, options, sink)
     if path.is_dir():
         return _load_folder(path, str(source), options, sink)
     if options.layout == "beir":
@@ -71,6 +76,32 @@ def from_records(
     """
     rows = ((row, dict(record)) for row, record in enumerate(records, start=1))
     return _load_tables([Table(file=name, split=UNSPLIT, rows=rows)], name, name, options or DataOptions(), [])
+
+
+def _load_mined(folder: Path, options: DataOptions, sink: Sink) -> Dataset:
+    """The data that was mined for, read and split as it was then, with its negatives.
+
+    Raises:
+        DataError: the data is gone or has changed since then, or was mined for in memory.
+        ConfigError: other settings of data are asked for than it was mined with.
+    """
+    record = read_record(folder)
+    then = DataOptions.model_validate(record["data_options"])
+    if options not in (then, DataOptions()):
+        names = [name for name in DataOptions.model_fields if getattr(options, name) != getattr(then, name)]
+        raise ConfigError(
+            f"{folder} was mined with other settings of data than these: data.{', data.'.join(names)}. Leave them "
+            f"out: those in its {RECORD} count."
+        )
+    source = str(record["data"])
+    if not Path(source).expanduser().exists() and HUB_NAME.fullmatch(source) is None:
+        raise DataError(
+            f"{folder} was mined for {source}, which is not there any more. Bring it back, or, for tables in memory, "
+            "join the two with nearfar.data.mined.with_mined(dataset, folder)."
+        )
+    dataset = split(load(source, then, sink), then)
+    check_content(dataset, record, folder)
+    return with_mined(dataset, folder)
 
 
 def _load_folder(folder: Path, source: str, options: DataOptions, sink: Sink) -> Dataset:

@@ -80,12 +80,31 @@ def _read_rows(table: Table, rows: Rows, roles: Roles, collector: Collector, opt
         )
         split = table.split if roles.split is None else split_of(record.get(roles.split), place, roles.split)
         judgements = collector.split(split)
-        grade = relevant if roles.score is None else number_of(record.get(roles.score), roles.score, place)
-        for document in _positives(record, roles, place, collector):
+        documents = _positives(record, roles, place, collector)
+        for document, grade in zip(documents, _grades(record, roles, place, len(documents), relevant), strict=True):
             judgements.add(query, document, grade)
         if roles.negatives:
             for document in _negatives(record, roles, place, collector):
                 judgements.add(query, document, 0.0)
+
+
+def _grades(record: Record, roles: Roles, place: Place, documents: int, relevant: float) -> list[float]:
+    """The grade of each document of a record: one number for all of them, or a list.
+
+    Raises:
+        DataError: a grade is no number, or a list is not as long as that of the documents.
+    """
+    if roles.score is None:
+        return [relevant] * documents
+    value = record.get(roles.score)
+    if not isinstance(value, list):
+        return [number_of(value, roles.score, place)] * documents
+    if len(value) != documents:
+        raise DataError(
+            f"{place}: column {roles.positive!r} holds {documents} texts and {roles.score!r} {len(value)} grades. "
+            "Expected one grade for each text."
+        )
+    return [number_of(each, roles.score, place) for each in value]
 
 
 def _positives(record: Record, roles: Roles, place: Place, collector: Collector) -> list[int]:

@@ -24,7 +24,8 @@ BY_ROWS = ("labels", "multilabel")
 def split(dataset: Dataset, options: DataOptions) -> Dataset:
     """Make the splits that a data set lacks, out of its training data or its unsplit data.
 
-    A share of 0 makes no such split. The result depends on the texts and the seed, not on the order of rows.
+    A share of 0 makes no such split. The result depends on the texts and the seed, not on the order of rows. Data with
+    mined negatives was split before they were mined, and stays as it is.
 
     Args:
         dataset: as loaded.
@@ -37,6 +38,8 @@ def split(dataset: Dataset, options: DataOptions) -> Dataset:
         DataError: there are no training pairs, or a split would be too small.
     """
     pool_name = require_train(dataset)
+    if dataset.mined is not None:
+        return dataset
     shares = {TEST: options.test, DEV: options.dev}
     missing = {name: share for name, share in shares.items() if share > 0 and name not in dataset.qrels}
     pool = dataset.qrels[pool_name]

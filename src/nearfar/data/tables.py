@@ -111,6 +111,38 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Mined:
+    """What a mining job says about training queries. Negatives are sorted by (query, positive, place in their list).
+
+    Attributes:
+        query: the query row of each negative.
+        positive: the document row of the positive that its list is for, -1 where a query has one list for all.
+        document: the document row of each negative.
+        weight: of each in training.
+        group: the part of its list that it belongs to, from 0, where each epoch takes one part.
+        scores: what was said of each negative, by name; NaN where nothing was.
+        ignored_query, ignored_document: pairs that may be relevant, so that they are neither positive nor negative.
+    """
+
+    query: Int32[np.ndarray, " negative"]
+    positive: Int32[np.ndarray, " negative"]
+    document: Int32[np.ndarray, " negative"]
+    weight: Float32[np.ndarray, " negative"]
+    group: Int32[np.ndarray, " negative"]
+    scores: Mapping[str, Float32[np.ndarray, " negative"]] = field(default_factory=dict)
+    ignored_query: Int32[np.ndarray, " ignored"]
+    ignored_document: Int32[np.ndarray, " ignored"]
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    def at(self, rows: Bool[np.ndarray, " negative"]) -> "Mined":
+        """Some of the negatives, and all that is ignored."""
+        columns = {name: getattr(self, name)[rows] for name in ("query", "positive", "document", "weight", "group")}
+        return replace(self, **columns, scores={name: values[rows] for name, values in self.scores.items()})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
     """Three tables: queries, documents, and qrels by split.
 
@@ -125,6 +157,7 @@ class Dataset:
         positive_from: a pair is relevant when its grade is at least this.
         labels: names of the nodes of labelled data, else None.
         facts: what reading found.
+        mined: what a mining job says about the training queries, where one was read.
     """
 
     name: str
@@ -136,6 +169,7 @@ class Dataset:
     positive_from: float = 1.0
     labels: tuple[str, ...] | None = None
     facts: Facts
+    mined: Mined | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:

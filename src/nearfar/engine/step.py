@@ -122,6 +122,7 @@ def prepare_step(
     )
     beside = {name: value for name in SUPPLIED if (value := getattr(batch, name)) is not None}
     beside |= {} if teacher is None else teacher.of(batch)
+    beside |= {} if batch.weights is None else {"teacher": batch.weights}  # what ``GivenWeights`` calls them
     return StepInput(
         micro_batches=micro_batches,
         texts=len(distinct),

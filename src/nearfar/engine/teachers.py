@@ -91,7 +91,7 @@ def taught(needs: frozenset[str], given: Mapping[str, Tensor], followed: Mapping
 
     Args:
         needs: the inputs that the objective cannot do without.
-        given: what the batch came with, the teacher's vectors among it.
+        given: what the batch came with, the teacher's vectors among it; weights of pairs are under ``teacher``.
         followed: ``guide_anchors`` and ``guide_candidates`` by the moving average, as far as they are needed.
     """
     inputs = {name: value for name, value in given.items() if not name.startswith("teacher_")}
@@ -99,7 +99,7 @@ def taught(needs: frozenset[str], given: Mapping[str, Tensor], followed: Mapping
         anchors, candidates = given["teacher_anchors"], given["teacher_candidates"]
         if not followed:
             inputs |= {"guide_anchors": anchors, "guide_candidates": candidates}
-        if "teacher" in needs:
+        if "teacher" in needs and "teacher" not in given:
             inputs["teacher"] = anchors @ candidates.T
     return inputs | dict(followed)
 

@@ -11,6 +11,7 @@ from nearfar.encoders.adapter import Adapters, add_adapters, check_adapters
 from nearfar.encoders.compiled import check_compiler, compile_blocks
 from nearfar.encoders.dropout import set_dropout
 from nearfar.encoders.protocol import Role, TorchEncoder
+from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.budget import Budget, check_length
 from nearfar.engine.embed import encode
 from nearfar.errors import ConfigError
@@ -75,6 +76,11 @@ def check_encoder(encoder: TorchEncoder, config: RunConfig) -> None:
         check_compiler(encoder)
     check_cuts(encoder, config.evaluation)
     check_layers(encoder, config)
+    if config.mining.beside and not isinstance(encoder, SentenceTransformerEncoder):
+        raise ConfigError(
+            "mining.beside is set, but a module of your own cannot be opened in another process. Leave it out: then "
+            "training waits while negatives are mined."
+        )
     least = parse(config.objective).least_width
     if least and least > (width := encode(encoder, ["width"], Role.QUERY, Silent()).shape[1]):
         raise ConfigError(

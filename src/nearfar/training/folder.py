@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "teacher"
 
     @property
+    def mined(self) -> Path:
+        """Negatives that were mined while the model was trained, by the number of steps before."""
+        return self.path / "mined"
+
+    @property
     def model(self) -> Path:
         """The tuned model: a sentence-transformers folder."""
         return self.path / "model"

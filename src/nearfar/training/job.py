@@ -6,7 +6,7 @@ goes on where it was.
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from safetensors import SafetensorError
 
-from nearfar.batches.collate import PairCollator
 from nearfar.config.run import RunConfig
+from nearfar.data.content import data_hash
 from nearfar.data.facts import describe
-from nearfar.data.tables import TRAIN, Dataset
+from nearfar.data.tables import Dataset
+from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.budget import Budget
@@ -48,11 +49,20 @@ from nearfar.training.checkpoints import Found, drop_incomplete_checkpoints, fin
 from nearfar.training.curves import cut_curves
 from nearfar.training.dev import DevSearch
 from nearfar.training.encoder import ready
-from nearfar.training.environment import data_hash, encoder_hash, environment
+from nearfar.training.environment import environment
 from nearfar.training.folder import FINISHED, Onlooker, RunFolder, tells_how_to_go_on
 from nearfar.training.loop import RetrievalTrainer
-from nearfar.training.objective import check_companions, compares_with_earlier, prepared_objective, step_of
+from nearfar.training.objective import (
+    check_companions,
+    compares_with_earlier,
+    has_mined,
+    prepared_objective,
+    step_of,
+    weighs,
+)
+from nearfar.training.pairs import training_pairs
 from nearfar.training.rates import learning_rate
+from nearfar.training.refresh import check_refresh, refresh_of
 from nearfar.training.steps import check_shares, steps_of_run
 from nearfar.training.teacher import check_teacher, prepare_teacher
 from nearfar.training.trackers import check_trackers, tracked
@@ -154,14 +164,15 @@ def check_inputs(dataset: Dataset, config: RunConfig) -> None:
         ConfigError: the objective or a measure is not known, or the package of a tracker is missing.
         DataError: no relevant pair to train on, or no query to measure.
     """
-    check_companions(config)
+    check_companions(config, has_mined(config, dataset))
     check_teacher(config)
     check_trackers(config)
     Budget.parse(config.batches.at_once)
     further(config)
     Task.of(dataset, None, config.evaluation)
-    pairs = _pairs(dataset, config)
+    pairs = training_pairs(dataset, config)
     check_shares(config, len(pairs))
+    check_refresh(config, len(pairs))
     DevSearch(dataset, config.dev, config.training.seed)
 
 
@@ -183,7 +194,7 @@ def fit(run: Run) -> None:
     teacher = prepare_teacher(folder.teacher, run.dataset, encoder, config, run.sink)
     objective = prepared_objective(config, encoder, run.dataset, teacher)
     readied = ready(encoder, config)
-    pairs = _pairs(run.dataset, config, compares_with_earlier(objective))
+    pairs = training_pairs(run.dataset, config, weighs(objective), compares_with_earlier(objective))
     dev = DevSearch(run.dataset, config.dev, config.training.seed)
     steps = steps_of_run(config, len(pairs))
     arguments = training_arguments(config, steps, folder.checkpoints, learning_rate(config, encoder), device)
@@ -196,16 +207,11 @@ def fit(run: Run) -> None:
         processes=Ranks.current().world,
         **readied.record,
     )
-    trainer = RetrievalTrainer(
-        step_of(encoder, objective, config, teacher),
-        pairs,
-        dev,
-        config,
-        arguments,
-        run.sink,
-    )
+    refresh = refresh_of(folder.mined, run.dataset, encoder, config, len(pairs), pairs.use, run.sink)
+    step = step_of(encoder, objective, config, teacher)
+    trainer = RetrievalTrainer(step, pairs, dev, config, arguments, run.sink, refresh)
     watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
-    with stop_on_interrupt(watch):
+    with stop_on_interrupt(watch), closing(refresh or ExitStack()):
         trainer.run(found.path)
     state = trainer.state
     if watch.interrupted:
@@ -220,11 +226,6 @@ def fit(run: Run) -> None:
     )
     if leads:
         _save_model(run)  # last: where it is, training is over
-
-
-def _pairs(dataset: Dataset, config: RunConfig, beyond: bool = False) -> PairCollator:
-    """The training pairs; ``beyond`` lets relations say who belongs to whom beyond a step."""
-    return PairCollator(dataset, TRAIN, config.batches.hard_negatives, config.training.seed, beyond=beyond)
 
 
 def _start(run: Run, dev: DevSearch) -> tuple[Found, float]:

@@ -28,11 +28,12 @@ from nearfar.events import Metrics, Sink
 from nearfar.files import reason_of, sync, write_json
 from nearfar.training.arguments import checkpoint_activations
 from nearfar.training.broken import Done, broken_loss, broken_weights
-from nearfar.training.checkpoints import damage, keep_checkpoints, seal
+from nearfar.training.checkpoints import complete_checkpoints, damage, keep_checkpoints, seal, step_of
 from nearfar.training.dev import DevSearch
 from nearfar.training.folder import RunFolder
 from nearfar.training.rates import give_own_rate
-from nearfar.training.watch import Watch, evaluation_points
+from nearfar.training.refresh import Refresh
+from nearfar.training.watch import AGE, Watch, evaluation_points
 
 _WAITING = "waiting.json"
 """A file in a checkpoint: losses that no line of the curves has yet."""
@@ -53,6 +54,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         config: RunConfig,
         arguments: TrainingArguments,
         sink: Sink,
+        refresh: Refresh | None = None,
     ) -> None:
         points = evaluation_points(arguments.max_steps, config.dev.evaluations)
         watch = Watch(points, sink, config.training.save_every, config.training.save_minutes)
@@ -66,6 +68,7 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         )
         self.remove_callback(PrinterCallback)
         self._pairs, self._dev, self._config, self._sink = pairs, dev, config, sink
+        self._refresh, self._tokens = refresh, token_budget(config.batches.tokens, step.encoder)
         self._step, self._encoder = step, step.encoder
         self._done: tuple[Done | None, Done | None] = (None, None)
         checkpoint_activations(step.encoder, arguments)
@@ -115,19 +118,21 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
             give_own_rate(optimizer, self._step.objective.parameters(), rate)
         return optimizer
 
-    def get_train_dataloader(self) -> DataLoader[StepInput]:
-        """Batches of prepared texts."""
+    def get_train_dataloader(self) -> DataLoader[list[Key]]:
+        """The keys of batches. Accelerate asks for one batch ahead; what is in it is decided when its turn comes."""
         sampler = RandomBatches(len(self._pairs), self._config.batches.size, self._config.training.seed)
-        budget = token_budget(self._config.batches.tokens, self._encoder)
-
-        def collate(keys: Sequence[Key]) -> StepInput:
-            batch, step = self._pairs(keys), self._step
-            return prepare_step(self._encoder, batch, budget, step.budget, Ranks.current(), step.teacher, step.apart)
-
-        loader = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=collate)
+        loader = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=list)
         # Not ``accelerator.prepare``, which would deal out whole batches: every process needs every batch.
-        prepared: DataLoader[StepInput] = prepare_data_loader(loader, num_processes=1, process_index=0)
+        prepared: DataLoader[list[Key]] = prepare_data_loader(loader, num_processes=1, process_index=0)
         return prepared
+
+    def _prepare_inputs(self, inputs: Sequence[Key]) -> StepInput:
+        """The batch of the keys, with the negatives that this step uses; it moves to where the encoder is later."""
+        step = self._step
+        if self._refresh is not None:
+            self._refresh.before(self.state.global_step)
+        batch, ranks = self._pairs(inputs), Ranks.current()
+        return prepare_step(self._encoder, batch, self._tokens, step.budget, ranks, step.teacher, step.apart)
 
     def compute_loss(
         self, model: nn.Module, inputs: StepInput, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -178,14 +183,15 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _prepare_inputs(self, inputs: StepInput) -> StepInput:
-        """The step moves what it is given to where the encoder is."""
-        return inputs
-
-    def _get_num_items_in_batch(self, batch_samples: list[StepInput], device: torch.device) -> None:
+    def _get_num_items_in_batch(self, batch_samples: list[list[Key]], device: torch.device) -> None:
         """The loss is a mean over anchors already; there are no items to divide by."""
 
-    def floating_point_ops(self, inputs: StepInput) -> int:
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log numbers, and with those of training how old the mined negatives are, in steps."""
+        age = None if self._refresh is None else self._refresh.age(self.state.global_step)
+        super().log(logs if age is None or "loss" not in logs else {**logs, AGE: age}, start_time)
+
+    def floating_point_ops(self, inputs: Sequence[Key]) -> int:
         """Not counted."""
         return 0
 
@@ -205,6 +211,8 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
                     sync(curves)
                 seal(folder, self.state.best_global_step)
                 keep_checkpoints(folder.parent)
+                if self._refresh is not None:
+                    self._refresh.keep([step_of(path) for path in complete_checkpoints(folder.parent)])
             wait()
         except (OSError, RuntimeError, SafetensorError, ResourceError) as error:
             if is_lost(error):

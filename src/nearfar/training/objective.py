@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from nearfar.config.refresh import NEVER
 from nearfar.config.run import RunConfig
 from nearfar.data.tables import Dataset
 from nearfar.encoders.protocol import Role, TorchEncoder
@@ -36,8 +37,13 @@ _OF_THEIR_OWN: dict[type[Part], tuple[str, str]] = {
 """Parts that take an input for something else than what another encoder says of the texts, and for what."""
 
 
-def trainable_objective(text: str, config: RunConfig) -> Objective:
+def trainable_objective(text: str, config: RunConfig, mined: bool = False) -> Objective:
     """The objective that ``text`` names, if a training run with this configuration has all that it needs.
+
+    Args:
+        text: its text form.
+        config: of the run.
+        mined: whether the run has mined negatives, which have weights.
 
     Raises:
         ConfigError: the name or a setting is wrong, or an input is needed that the run does not have.
@@ -45,13 +51,16 @@ def trainable_objective(text: str, config: RunConfig) -> Objective:
     objective = parse(text)
     for part in _with_inputs(objective):
         name, meant = _OF_THEIR_OWN.get(type(part), ("", ""))
-        if name in part.needs:
+        if isinstance(part, GivenWeights) and mined:
+            _check_alone(objective)
+        elif name in part.needs:
             raise ConfigError(
                 f"The objective {objective} needs {meant} as {name}, which a training run does not have. From Python, "
                 "pass them to the objective yourself."
+                + (" Mined negatives have weights: train on the folder of nearfar mine." if weighs(objective) else "")
             )
     has = {*SUPPLIED, "origin"}
-    has |= {"teacher"} if config.teacher.model is not None else set()
+    has |= {"teacher"} if config.teacher.model is not None or (mined and weighs(objective)) else set()
     has |= GUIDES if config.teacher.model is not None or config.training.momentum is not None else set()
     missing = sorted(objective.needs - has)
     if missing:
@@ -65,13 +74,37 @@ def trainable_objective(text: str, config: RunConfig) -> Objective:
     return objective
 
 
-def check_companions(config: RunConfig) -> None:
+def _check_alone(objective: Objective) -> None:
+    """Refuse a teacher's scores where the weights of pairs have their place.
+
+    Raises:
+        ConfigError: with the part that takes them.
+    """
+    for part in _with_inputs(objective):
+        if "teacher" in part.needs and not isinstance(part, GivenWeights):
+            raise ConfigError(
+                f"The objective {objective} takes weights of the pairs and a teacher's scores, for {part}; a training "
+                "run has one of the two. Leave out GivenWeights, or that."
+            )
+
+
+def weighs(objective: Objective) -> bool:
+    """Whether it takes weights of pairs, which mined negatives have."""
+    return _has(objective, GivenWeights)
+
+
+def has_mined(config: RunConfig, dataset: Dataset) -> bool:
+    """Whether a run has mined negatives, from its data or from mining while it trains."""
+    return dataset.mined is not None or config.mining.refresh != NEVER
+
+
+def check_companions(config: RunConfig, mined: bool = False) -> None:
     """Make sure that the objective uses the moving average and the teacher that are configured.
 
     Raises:
         ConfigError: one of them would be made and nobody would look at it.
     """
-    objective = trainable_objective(config.objective, config)
+    objective = trainable_objective(config.objective, config, mined)
     momentum = config.training.momentum is not None
     guided = bool(objective.needs & GUIDES)
     if momentum and not guided:
@@ -79,7 +112,8 @@ def check_companions(config: RunConfig) -> None:
             f"training.momentum is {config.training.momentum}, but the objective {objective} does not look at a moving "
             "average of the encoder. MoCo, ESimCSE and BYOL do. Choose one of them, or leave training.momentum out."
         )
-    looked_at = "teacher" in objective.needs or (not momentum and (guided or _has(objective, ClusterCounts)))
+    scored = "teacher" in objective.needs and not weighs(objective)
+    looked_at = scored or (not momentum and (guided or _has(objective, ClusterCounts)))
     if config.teacher.model is not None and not looked_at:
         why = " (its guide is the moving average of training.momentum)" if guided else ""
         raise ConfigError(
@@ -102,7 +136,7 @@ def prepared_objective(
         ConfigError: when the objective compares the encoder with a teacher of another width.
     """
     width = encode(encoder, ["width"], Role.QUERY, Silent()).shape[1]
-    objective = trainable_objective(config.objective, config)
+    objective = trainable_objective(config.objective, config, has_mined(config, dataset))
     if teacher is not None and config.training.momentum is None:
         _check_width(objective, teacher.width, width)
     return objective.prepare(width, len(dataset.queries)).to(encoder.device)

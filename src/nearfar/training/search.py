@@ -3,14 +3,15 @@
 import numpy as np
 
 from nearfar.config.run import RunConfig
+from nearfar.data.content import data_hash
 from nearfar.data.tables import Dataset
+from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.load import load
 from nearfar.encoders.protocol import TorchEncoder
 from nearfar.errors import ConfigError
 from nearfar.evaluation.evaluate import BASE, TUNED
 from nearfar.evaluation.retrieve import Corpus
 from nearfar.retrieval.dense import search
-from nearfar.training.environment import data_hash, encoder_hash
 from nearfar.training.folder import RunFolder
 from nearfar.types import Hits
 

@@ -1,6 +1,5 @@
 """The teacher of a run: a frozen encoder whose vectors are computed before training and kept in the run folder."""
 
-import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -9,18 +8,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from nearfar.config.refresh import NEVER
 from nearfar.config.run import RunConfig
+from nearfar.data.content import data_hash
 from nearfar.data.tables import TRAIN, Dataset
+from nearfar.encoders.fingerprint import vectors_hash
 from nearfar.encoders.locate import locate
 from nearfar.encoders.protocol import Role, TorchEncoder
-from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
 from nearfar.engine.embed import resolve_precision
 from nearfar.engine.teachers import Teacher, read_vectors, write_vectors
 from nearfar.engine.together import first
 from nearfar.errors import ConfigError, ResourceError
 from nearfar.events import Message, Sink
 from nearfar.files import write_json
-from nearfar.training.environment import data_hash, encoder_hash
 
 BASE = "base"
 """The name that stands for the model that training starts from."""
@@ -61,28 +61,38 @@ def prepare_teacher(
     if config.teacher.model is None:
         return None
     first(lambda: _compute(folder, dataset, base, config, sink))
-    found = _read(folder, dataset)
+    found = _read(folder, dataset, config)
     if found is None:
         raise ResourceError(f"This process cannot read {folder}, where the first one has written. They must share it.")
     return found
 
 
-def stored_teacher(folder: Path, dataset: Dataset) -> Teacher:
+def stored_teacher(folder: Path, dataset: Dataset, config: RunConfig) -> Teacher:
     """The teacher whose vectors a run has kept, for the same data.
 
     Raises:
         ConfigError: when they are not there any more.
     """
-    found = _read(folder, dataset)
+    found = _read(folder, dataset, config)
     if found is None:
         raise ConfigError(f"The run had a teacher, but its vectors are not in {folder} any more.")
     return found
 
 
-def training_rows(dataset: Dataset) -> tuple[Int64[np.ndarray, " query"], Int64[np.ndarray, " document"]]:
-    """The rows of the queries and of the documents that a training batch can hold: whatever the split judges."""
+def training_rows(
+    dataset: Dataset, config: RunConfig
+) -> tuple[Int64[np.ndarray, " query"], Int64[np.ndarray, " document"]]:
+    """The rows of the queries and of the documents that a training batch can hold.
+
+    Whatever the split judges and what was mined; all that is searched where training mines by itself.
+    """
     qrels = dataset.qrels[TRAIN]
-    return np.unique(qrels.query).astype(np.int64), np.flatnonzero(np.isin(dataset.nodes, qrels.node))
+    wanted = np.isin(dataset.nodes, qrels.node)
+    if dataset.mined is not None:
+        wanted[dataset.mined.document] = True
+    if config.mining.refresh != NEVER:
+        wanted |= dataset.searched
+    return np.unique(qrels.query).astype(np.int64), np.flatnonzero(wanted)
 
 
 def _compute(folder: Path, dataset: Dataset, base: TorchEncoder, config: RunConfig, sink: Sink) -> None:
@@ -92,7 +102,7 @@ def _compute(folder: Path, dataset: Dataset, base: TorchEncoder, config: RunConf
     encoder.precision = resolve_precision(config.teacher.precision, encoder.device)
     try:
         key, there = _key(encoder, dataset), _read_key(folder)
-        if key == there and _read(folder, dataset) is not None:
+        if key == there and _read(folder, dataset, config) is not None:
             return
         if there and key != there:
             changed = ", ".join(name for name in key if key[name] != there.get(name))
@@ -100,7 +110,7 @@ def _compute(folder: Path, dataset: Dataset, base: TorchEncoder, config: RunConf
             sink.emit(Message(text=text, level="warning"))
         with suppress(FileNotFoundError):  # first, so that it never stands for half of other vectors
             (folder / "key.json").unlink()
-        queries, documents = training_rows(dataset)
+        queries, documents = training_rows(dataset, config)
         write_vectors(folder / "queries.npy", encoder, dataset.queries, queries, Role.QUERY, sink)
         write_vectors(folder / "documents.npy", encoder, dataset.documents, documents, Role.DOCUMENT, sink)
         write_json(folder / "key.json", key)
@@ -127,11 +137,8 @@ def _open(base: TorchEncoder, config: RunConfig) -> TorchEncoder:
 
 def _key(encoder: TorchEncoder, dataset: Dataset) -> dict[str, str]:
     """What the vectors follow from."""
-    digest = hashlib.blake2b(encoder_hash(encoder).encode(), digest_size=16)
-    if isinstance(encoder, SentenceTransformerEncoder):
-        digest.update(repr(encoder.model).encode())  # pooling and normalisation have no weights
     return {
-        "model": digest.hexdigest(),
+        "model": vectors_hash(encoder),
         "precision": encoder.precision,
         "data": data_hash(dataset),
         "similarity": encoder.similarity,
@@ -147,9 +154,9 @@ def _read_key(folder: Path) -> dict[str, Any]:
     return key
 
 
-def _read(folder: Path, dataset: Dataset) -> Teacher | None:
+def _read(folder: Path, dataset: Dataset, config: RunConfig) -> Teacher | None:
     """The vectors in a folder; None when they are not all there, or a file is damaged."""
-    queries, documents = training_rows(dataset)
+    queries, documents = training_rows(dataset, config)
     try:
         return Teacher(
             queries=read_vectors(folder / "queries.npy", queries),

@@ -15,6 +15,9 @@ from nearfar.engine.step import Step
 from nearfar.engine.together import each_of
 from nearfar.events import Metrics, Progress, Sink
 
+AGE = "negatives_age"
+"""How many steps ago the model was what it was when the negatives of a step were mined."""
+
 
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     """Decides when to evaluate, reports progress, and stops cleanly when asked to.
@@ -82,7 +85,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     ) -> None:
         """Pass on loss, learning rate, gradient norm and epoch, and what the step looked like from inside."""
         if logs and "loss" in logs:
-            names = ("loss", "learning_rate", "grad_norm", "epoch")
+            names = ("loss", "learning_rate", "grad_norm", "epoch", AGE)
             values = {name: float(logs[name]) for name in names if name in logs}
             step = more.get("model")
             if isinstance(step, Step) and step.seen is not None:

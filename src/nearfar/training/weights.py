@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from nearfar.batches.collate import PairCollator
 from nearfar.batches.sample import RandomBatches
 from nearfar.config.run import RunConfig
-from nearfar.data.tables import TRAIN, Dataset
+from nearfar.data.content import data_hash
+from nearfar.data.tables import Dataset
 from nearfar.encoders.load import load
 from nearfar.encoders.protocol import Role
 from nearfar.engine.embed import encode
@@ -17,8 +17,8 @@ from nearfar.errors import ConfigError
 from nearfar.events import Sink, track
 from nearfar.objectives.explain import PairWeights, weights
 from nearfar.objectives.objective import Objective
-from nearfar.training.environment import data_hash
 from nearfar.training.folder import RunFolder
+from nearfar.training.pairs import training_pairs
 from nearfar.training.teacher import stored_teacher
 
 BATCHES = 4
@@ -39,8 +39,8 @@ def weigh_run(
     if data_hash(dataset) != folder.read_record()["data_hash"]:
         raise ConfigError(f"The data in {folder.read_record()['data']} has changed since the run in {folder.path}.")
     encoder = load(str(folder.model), device=options.model.device)
-    pairs = PairCollator(dataset, TRAIN, options.batches.hard_negatives, options.training.seed)
-    teacher = None if options.teacher.model is None else stored_teacher(folder.teacher, dataset)
+    pairs = training_pairs(dataset, options)
+    teacher = None if options.teacher.model is None else stored_teacher(folder.teacher, dataset, options)
     order = list(RandomBatches(len(pairs), options.batches.size, options.training.seed))[:BATCHES]
     found: list[list[PairWeights]] = [[] for _ in objectives]
     for keys in track(order, "Weighing pairs", sink, len(order)):

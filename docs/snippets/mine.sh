@@ -1,0 +1,1 @@
+nearfar mine pairs.jsonl --model runs/first --out runs/mined

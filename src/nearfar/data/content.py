@@ -1,0 +1,29 @@
+"""What a data set holds, as one number: equal content, equal hash."""
+
+import hashlib
+
+import numpy as np
+
+from nearfar.data.tables import Dataset
+
+_ROWS_AT_ONCE = 10_000
+
+
+def data_hash(dataset: Dataset) -> str:
+    """128 bits over all texts, letter by letter, all judgements by split, and the negatives that were mined, if any."""
+    digest = hashlib.blake2b(digest_size=16)
+    for table in (dataset.queries, dataset.documents):
+        for start in range(0, len(table), _ROWS_AT_ONCE):
+            digest.update("\0".join(table.texts[start : start + _ROWS_AT_ONCE].to_pylist()).encode())
+    arrays = [dataset.nodes, dataset.searched]
+    for split in sorted(dataset.qrels):
+        qrels = dataset.qrels[split]
+        digest.update(split.encode())
+        arrays += [qrels.query, qrels.node, qrels.grade]
+    if (mined := dataset.mined) is not None:
+        digest.update(b"mined")
+        arrays += [mined.query, mined.positive, mined.document, mined.weight, mined.group]
+        arrays += [mined.ignored_query, mined.ignored_document]
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
