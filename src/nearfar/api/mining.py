@@ -22,6 +22,9 @@ from nearfar.training.lock import locked
 
 ENGINES = ("local", "ray")
 
+_WORTH_IT = 20_000
+"""Texts from which on several processes are started: each of them takes some seconds to begin."""
+
 
 @dataclass(frozen=True)
 class MineResult:
@@ -77,7 +80,7 @@ def mine(
         settings: overrides, such as ``["mining.filters=Margin(margin=0.1)"]``.
         resume: go on with the job that is in ``out``.
         engine: ``local`` computes here, ``ray`` on the cluster that RAY_ADDRESS names, or one that it starts here.
-        workers: processes that encode and search. None takes one for each core, and one for an encoder in memory.
+        workers: processes that encode and search. None takes one for each core; one for an encoder in memory or few texts.
         cache: a folder of vectors that several jobs share; None keeps them in ``out``.
         judge_url: of a server that speaks the OpenAI protocol, for language models that name none. Its key comes from
             the environment: NEARFAR_API_KEY, else OPENAI_API_KEY.
@@ -108,7 +111,8 @@ def mine(
             watched.emit(Message(text=note))
         with locked(out):
             folder = open_run(out, text, inputs, resume)
-            with _engine(engine, _workers(workers, engine, named)) as computing:
+            size = len(dataset.queries) + len(dataset.documents)
+            with _engine(engine, _workers(workers, engine, named, size)) as computing:
                 place = _place(folder, options, computing, cache)
                 place = replace(place, url=judge_url, requests=judge_requests, tokens=judge_tokens)
                 return _run(dataset, model, named, options, folder, place, watched)
@@ -189,11 +193,12 @@ def _engine(name: str, workers: int) -> Any:
     return Ray(workers)
 
 
-def _workers(workers: int | None, engine: str, named: bool) -> int:
-    """How many processes compute: as many as asked for, else as many as there are cores."""
-    if workers is None:
-        return (os.cpu_count() or 1) if named or engine == "ray" else 1
-    return workers
+def _workers(workers: int | None, engine: str, named: bool, texts: int) -> int:
+    """How many processes compute: as many as asked for, else one for each core, if there is enough to do for them."""
+    if workers is not None:
+        return workers
+    several = engine == "ray" or (named and texts >= _WORTH_IT)
+    return (os.cpu_count() or 1) if several else 1
 
 
 def _options(config: MineConfig | Path | str | None, settings: Sequence[str]) -> MineConfig:

@@ -23,7 +23,7 @@ def command(
         Literal["local", "ray"], typer.Option("--engine", help="local: here. ray: the cluster of RAY_ADDRESS, or here.")
     ] = "local",
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes that encode and search; none takes one for each core.")
+        int | None, typer.Option("--workers", help="Processes that encode and search; none takes what fits.")
     ] = None,
     cache: Annotated[
         Path | None,
