@@ -80,7 +80,8 @@ def mine(
         settings: overrides, such as ``["mining.filters=Margin(margin=0.1)"]``.
         resume: go on with the job that is in ``out``.
         engine: ``local`` computes here, ``ray`` on the cluster that RAY_ADDRESS names, or one that it starts here.
-        workers: processes that encode and search. None takes one for each core; one for an encoder in memory or few texts.
+        workers: processes that encode and search. None takes one for each core, or one alone for an encoder in memory
+            and for few texts.
         cache: a folder of vectors that several jobs share; None keeps them in ``out``.
         judge_url: of a server that speaks the OpenAI protocol, for language models that name none. Its key comes from
             the environment: NEARFAR_API_KEY, else OPENAI_API_KEY.
