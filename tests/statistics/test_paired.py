@@ -1,5 +1,4 @@
 import json
-from itertools import product
 
 import numpy as np
 import pytest
@@ -7,29 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfar.errors import ConfigError, DataError, ShapeError
-from nearfar.statistics import paired
-from nearfar.statistics.paired import bootstrap_interval, compare, interval_of_mean, randomisation_test
+from nearfar.statistics import values as shared
+from nearfar.statistics.paired import bootstrap_interval, compare, interval_of_mean
+from nearfar.statistics.randomisation import randomisation_test
 
 FIXTURE = np.array([0.1, 0.2, -0.05, 0.3, 0.0, 0.15])
 values = st.lists(st.sampled_from([-0.3, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.3, 1 / 3]), min_size=1, max_size=9)
-
-
-def test_fixture_of_the_exact_test():
-    tested = randomisation_test(FIXTURE, seed=0)
-    assert (tested.p, tested.exact, tested.draws) == (8 / 64, True, 32)
-
-
-@given(values)
-def test_the_exact_test_counts_sign_flips_in_any_order(differences):
-    units = [round(value * 60) for value in differences]
-    sums = [
-        sum(sign * unit for sign, unit in zip(signs, units, strict=True))
-        for signs in product((1, -1), repeat=len(units))
-    ]
-    expected = sum(abs(total) >= abs(sum(units)) for total in sums) / len(sums)
-    exact = np.array(units) / 60
-    for order in (exact, exact[::-1], np.sort(exact)):
-        assert randomisation_test(order.copy(), seed=1).p == expected
 
 
 @settings(max_examples=30, deadline=None)
@@ -44,41 +26,6 @@ def test_a_change_of_sign_or_unit_changes_nothing(differences, unit):
     assert mirrored == pytest.approx((-high, -low), abs=1e-12)
 
 
-def test_random_draws_agree_with_all_draws(monkeypatch):
-    differences = np.random.default_rng(4).normal(0.2, 0.5, 14)
-    exact = randomisation_test(differences, seed=0)
-    monkeypatch.setattr(paired, "EXACT_UP_TO", 0)
-    monkeypatch.setattr(paired, "NUMBERS_AT_ONCE", 1_000)
-    drawn = randomisation_test(differences, draws=20_000, seed=0)
-    assert exact.exact
-    assert not drawn.exact
-    assert 0.02 < exact.p < 0.5
-    assert drawn.p == pytest.approx(exact.p, abs=4 * np.sqrt(exact.p / 20_000))
-
-
-def test_a_drawn_p_value_is_never_zero_and_repeats_with_its_seed():
-    differences = np.full(100, 0.5)
-    tested = randomisation_test(differences, draws=999, seed=5)
-    assert (tested.p, tested.draws) == (1 / 1000, 999)
-    noisy = np.random.default_rng(0).normal(0.05, 1, 200)
-    assert randomisation_test(noisy, seed=5) == randomisation_test(noisy, seed=5)
-    assert randomisation_test(noisy, seed=5) != randomisation_test(noisy, seed=6)
-
-
-def test_type_one_error_of_the_drawn_test_is_its_level():
-    generator = np.random.default_rng(11)
-    skewed = generator.exponential(1.0, (2_000, 40)) - generator.exponential(1.0, (2_000, 40))
-    p_values = np.array([randomisation_test(row, draws=399, seed=seed).p for seed, row in enumerate(skewed)])
-    assert 0.04 <= (p_values <= 0.05).mean() <= 0.06
-    assert 0.17 <= (p_values <= 0.2).mean() <= 0.23
-
-
-def test_type_one_error_of_the_exact_test_is_at_most_its_level():
-    null = np.random.default_rng(12).normal(size=(2_000, 9))
-    p_values = np.array([randomisation_test(row, seed=0).p for row in null])
-    assert 0.035 <= (p_values <= 0.05).mean() <= 0.06
-
-
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
     samples = np.random.default_rng(13).normal(0.3, 1.0, (600, 80))
     intervals = np.array([bootstrap_interval(row, resamples=500, seed=seed) for seed, row in enumerate(samples)])
@@ -91,7 +38,7 @@ def test_the_interval_is_near_that_of_the_normal_distribution_and_memory_does_no
     error = sample.std() / 20
     expected = (sample.mean() - 1.96 * error, sample.mean() + 1.96 * error)
     assert bootstrap_interval(sample, seed=2) == pytest.approx(expected, abs=0.1 * error)
-    monkeypatch.setattr(paired, "NUMBERS_AT_ONCE", 1_000)
+    monkeypatch.setattr(shared, "NUMBERS_AT_ONCE", 1_000)
     assert bootstrap_interval(sample, seed=2) == pytest.approx(expected, abs=0.1 * error)
     narrow = bootstrap_interval(sample, confidence=0.5, seed=2)
     assert narrow == pytest.approx((sample.mean() - 0.6745 * error, sample.mean() + 0.6745 * error), abs=0.1 * error)
