@@ -3,8 +3,9 @@
     python benchmarks/mining.py [--json] [--quick] [--cache FOLDER] [--pairs 50000]
 
 Both sides get the same vectors, encoded once and kept in the cache, and mine with the same settings: the 100 nearest,
-those above 95% of the positive's score dropped, the best 4 kept, written as triplets of texts. Timed is all after
-encoding. Each run is a process of its own; sides take turns, and the median counts.
+those above 95% of the positive's score dropped, the best 4 kept, written to files. Timed is all after encoding: theirs
+gives triplets; ours is what ``nearfar mine`` does with its vectors there already, so with every candidate and its
+reason, the account and the page. Each run is a process of its own; sides take turns, and the median counts.
 
 ``speed_ratio``          their seconds over ours; theirs is the faster of their two ways, ours the default
 ``float32_speed_ratio``  the same with a first pass in float32
@@ -24,11 +25,14 @@ may fall on either side.
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +41,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from nearfar.config.mining import MiningOptions
 from nearfar.data.docstrings import functions
-from nearfar.data.identity import normalise
+from nearfar.data.identity import text_key
+from nearfar.data.load import from_records
+from nearfar.data.tables import TRAIN, UNSPLIT, Dataset
 from nearfar.encoders.load import load
+from nearfar.events import Silent, Sink
+from nearfar.negatives import searching
+from nearfar.negatives.closure import Closure
+from nearfar.negatives.engines import Inline
+from nearfar.negatives.job import Workplace, run_job
+from nearfar.negatives.output import write_record
+from nearfar.negatives.store import KeptVectors
 from nearfar.recipes.demo import MODEL
+from nearfar.reports.mining import write_mining_report
 from nearfar.retrieval.approximate import Index, measured_recall
 from nearfar.retrieval.dense import search
 from nearfar.retrieval.kinds import IVF
-from nearfar.retrieval.screen import score
 
 DEPTH, MARGIN, NEGATIVES = 100, 0.05, 4
 PACKAGES = ("torch", "transformers", "sympy", "scipy", "sklearn", "networkx", "pandas", "numpy", "matplotlib", "plotly")
@@ -125,39 +139,95 @@ def theirs(pairs: list[list[str]], queries: np.ndarray, documents: np.ndarray, o
     ).to_parquet(out)
 
 
-def ours(pairs: list[list[str]], queries: np.ndarray, documents: np.ndarray, out: Path, precision: str) -> None:
-    """The search, the closure of positives, the margin and the best. To be replaced by the public ``mine``."""
-    query_of = {text: row for row, text in enumerate(dict.fromkeys(each[0] for each in pairs))}
-    document_of = {text: row for row, text in enumerate(dict.fromkeys(each[1] for each in pairs))}
-    known: dict[str, int] = {}
-    key_of = np.array([known.setdefault(normalise(text), len(known)) for text in document_of])
-    judged = np.unique(np.array([(query_of[left], document_of[right]) for left, right in pairs]), axis=0)
-    depth = min(DEPTH + int(np.bincount(judged[:, 0]).max()), len(documents))
-    hits = search(queries, documents, depth, precision=precision)
+class Given:
+    """An encoder that has the vectors of some texts, by their identity; the first spelling counts, as in the tables.
 
-    width = len(known) + 1
-    positives = np.unique(judged[:, 0] * width + key_of[judged[:, 1]])
-    places = np.arange(len(queries))[:, None] * width + key_of[hits.documents]
-    reference = np.full(len(queries), np.inf, dtype=np.float32)
-    own = score(unit(queries), unit(documents), judged[:, 0], judged[:, 1])
-    np.minimum.at(reference, judged[:, 0], own)
-    limit = reference - np.float32(MARGIN) * np.abs(reference)
-    kept = (hits.scores <= limit[:, None]) & ~np.isin(places, positives)
-    rank = np.cumsum(kept, axis=1)
-    taken = kept & (rank <= NEGATIVES)
+    Without a folder it has none, which is enough where all of them are in the cache.
+    """
 
-    row, place = np.nonzero(taken[judged[:, 0]])
-    anchors, texts = pa.array(list(query_of)), pa.array(list(document_of))
-    pq.write_table(
-        pa.table(
-            {
-                "anchor": anchors.take(judged[row, 0]),
-                "positive": texts.take(judged[row, 1]),
-                "negative": texts.take(hits.documents[judged[row, 0], place].astype(np.int64)),
-            }
-        ),
-        out,
+    similarity = "cosine"
+    fingerprint = "given"
+
+    def __init__(self, pairs: list[list[str]], folder: Path | None = None) -> None:
+        self.queries, self.documents = (
+            ({}, {})
+            if folder is None
+            else (
+                {
+                    text_key(text): vector
+                    for text, vector in reversed(list(zip(texts, np.load(folder / name), strict=True)))
+                }
+                for texts, name in (
+                    (dict.fromkeys(each[0] for each in pairs), "queries.npy"),
+                    (dict.fromkeys(each[1] for each in pairs), "documents.npy"),
+                )
+            )
+        )
+
+    def encode_queries(self, texts: Sequence[str], sink: Sink = Silent()) -> np.ndarray:
+        return np.stack([self.queries[text_key(text)] for text in texts])
+
+    def encode_documents(self, texts: Sequence[str], sink: Sink = Silent()) -> np.ndarray:
+        return np.stack([self.documents[text_key(text)] for text in texts])
+
+
+def tables_of(pairs: list[list[str]]) -> Dataset:
+    """The pairs as a training split."""
+    tables = from_records([{"query": left, "positive": right} for left, right in pairs], name="docstrings")
+    return tables.with_qrels({TRAIN: tables.qrels[UNSPLIT]})
+
+
+def fill(folder: Path) -> None:
+    """Put the vectors where a mining job keeps them, unless they are there."""
+    if (folder / "cache").is_dir():
+        return
+    pairs = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
+    tables = tables_of(pairs)
+    unfinished = folder / "partial-cache"
+    KeptVectors(tables, Closure(tables).queries, Given(pairs, folder), unfinished, Inline()).vectors("")
+    unfinished.rename(folder / "cache")
+
+
+def ours(pairs: list[list[str]], folder: Path, out: Path, precision: str) -> float:
+    """``nearfar mine`` from the search on, with all its files; gives seconds. Their triplets are taken from those."""
+    tables = tables_of(pairs)
+    searching.search = partial(search, precision=precision)  # type: ignore[assignment]
+    deepest = int(np.bincount(Closure(tables).positives.query).max())
+    options = MiningOptions(
+        sources=(f"Dense(depth={min(DEPTH + deepest, len(tables.documents))})",),
+        filters=(f"Margin(margin={MARGIN}, kind=relative)",),
+        select=f"Top(count={NEGATIVES})",
     )
+    job = out.with_suffix(".run")
+    shutil.rmtree(job, ignore_errors=True)
+    for hits in (folder / "cache").glob("hits-*"):
+        shutil.rmtree(hits)
+    start = time.perf_counter()
+    stamp = run_job(tables, Given([]), options, Workplace(folder=job, cache=folder / "cache"))["stamp"]
+    write_record(job, "docstrings", {}, stamp["data"])
+    write_mining_report(job)
+    seconds = time.perf_counter() - start
+    write_triplets(tables, job, out)
+    return seconds
+
+
+def write_triplets(tables: Dataset, job: Path, out: Path) -> None:
+    """Each negative with each positive of its query, as texts."""
+    rows = pq.read_table(job / "negatives.parquet", columns=["query_id", "document_id", "label"]).to_pylist()
+    positives: dict[str, list[str]] = {}
+    for row in pq.read_table(job / "positives.parquet", columns=["query_id", "document_id"]).to_pylist():
+        positives.setdefault(row["query_id"], []).append(row["document_id"])
+    queries, documents = (
+        dict(zip(table.ids.to_pylist(), table.texts.to_pylist(), strict=True))
+        for table in (tables.queries, tables.documents)
+    )
+    found = [
+        {"anchor": queries[row["query_id"]], "positive": documents[each], "negative": documents[row["document_id"]]}
+        for row in rows
+        if row["label"] == "negative"
+        for each in positives[row["query_id"]]
+    ]
+    pq.write_table(pa.Table.from_pylist(found), out)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -167,15 +237,14 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def run_side(side: str, folder: Path) -> dict[str, float]:
     """One side, in this process."""
     pairs = json.loads((folder / "pairs.json").read_text(encoding="utf-8"))
-    queries, documents = np.load(folder / "queries.npy"), np.load(folder / "documents.npy")
     out = folder / f"{side}.parquet"
+    if not side.startswith("theirs"):
+        seconds = ours(pairs, folder, out, "float32" if side == "ours_float32" else "auto")
+        return {"seconds": seconds, "peak_gb": status("VmHWM")}
+    queries, documents = np.load(folder / "queries.npy"), np.load(folder / "documents.npy")
     start = time.perf_counter()
-    if side.startswith("theirs"):
-        theirs(pairs, queries, documents, out, side == "theirs_faiss")
-    else:
-        ours(pairs, queries, documents, out, "float32" if side == "ours_float32" else "auto")
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "peak_gb": status("VmHWM")}
+    theirs(pairs, queries, documents, out, side == "theirs_faiss")
+    return {"seconds": time.perf_counter() - start, "peak_gb": status("VmHWM")}
 
 
 def status(field: str) -> float:
@@ -263,6 +332,7 @@ def triplets(path: Path) -> set[tuple[str, str, str]]:
 def measure(cache: Path, pairs: int, rounds: int, rows: int, queries: int) -> dict[str, Any]:
     folder = cache / f"pairs-{pairs}"
     prepare(folder, pairs)
+    fill(folder)
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(rounds):
         for side in SIDES:

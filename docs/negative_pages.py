@@ -9,6 +9,7 @@ from nearfar.negatives.candidates import Reason
 from nearfar.negatives.parts import Filter
 from nearfar.negatives.reasons import REASONS
 from nearfar.negatives.registry import METHODS, Registered, described
+from nearfar.retrieval.kinds import KINDS as INDEXES
 
 KINDS = {
     "Sources": ("sources", "Where candidates come from. Several are asked one after the other."),
@@ -33,6 +34,12 @@ def page() -> str:
     for kind, known in described().items():
         setting, purpose = KINDS[kind]
         blocks += [f"## {kind}", f"Setting `mining.{setting}`. {purpose}", _table(known)]
+    blocks += [
+        "## Indexes",
+        "What `Dense(index=...)` takes beside `Exact`. What an index finds is scored in float32 and ordered as exact "
+        "search does it; the account says how much of it it finds. They need FAISS: `pip install 'nearfar[faiss]'`.",
+        _indexes(),
+    ]
     blocks += ["## Reasons", "What became of each candidate, in `candidates.parquet` and in the account.", _reasons()]
     blocks += ["## Published ways to mine", "As settings; what is not given is left at its default.", _methods()]
     return "\n\n".join(blocks) + "\n"
@@ -57,6 +64,15 @@ def _plain(value: object) -> str:
 
 def _paper(each: Registered[Component]) -> str:
     return f"[{each.paper}](https://arxiv.org/abs/{each.arxiv})" if each.arxiv else each.paper
+
+
+def _indexes() -> str:
+    rows = [row("name", "what it does", "settings"), "|---|---|---|"]
+    for name, kind in INDEXES.items():
+        each = Registered(kind)
+        settings = ", ".join(f"`{key}={_plain(default)}`" for key, default in each.settings.items())
+        rows.append(row(f"`{name}`", each.summary, settings))
+    return "\n".join(rows)
 
 
 def _reasons() -> str:

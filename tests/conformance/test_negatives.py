@@ -12,6 +12,7 @@ import pytest
 from nearfar.config.component import parse_component
 from nearfar.errors import ConfigError
 from nearfar.negatives.candidates import Reason
+from nearfar.negatives.filters.scores import ScoreFilter
 from nearfar.negatives.parts import Filter, Relabel, Selection, Weight
 from nearfar.negatives.registry import described
 from nearfar.negatives.relabel import NOT_FOR_ITS_SCORE
@@ -140,7 +141,8 @@ def test_filters_and_selections_give_their_own_reason(kind, name):
         own = part.reason if isinstance(part, Filter) else Reason.BUDGET
         changed = part.apply(found, stuff).reason[found.kept]
         if isinstance(part, Filter | Selection):
-            assert set(changed) <= {Reason.KEPT, own}
+            unscored = {Reason.UNSCORED} if isinstance(part, ScoreFilter) else set()
+            assert set(changed) <= {Reason.KEPT, own, *unscored}
 
 
 @EVERY_WORKING

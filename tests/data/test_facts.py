@@ -1,11 +1,14 @@
 """What a report says about data."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from nearfar.data import describe, load
 from nearfar.data.facts import WORD_EDGES, word_counts, word_histogram
+from nearfar.data.tables import Mined
 
 from .folders import write_lines
 from .memory import make, table
@@ -53,6 +56,24 @@ def test_describe_pairs():
         "positives_per_query": {"1": 1, "2": 2, "3": 0, "4": 0, "5+": 1},
     }
     assert found["words"]["queries"] == {"edges": [0, 1], "counts": [0, 4]}
+
+
+def test_describe_counts_what_was_mined():
+    dataset = make(
+        ["a", "b", "c", "d"], [f"document {n}" for n in range(9)], {"train": [(0, 0, 1), (1, 1, 1), (2, 2, 0)]}
+    )
+    mined = Mined(
+        query=np.array([0, 0, 0], dtype=np.int32),
+        positive=np.array([0, 0, 8], dtype=np.int32),
+        document=np.array([4, 5, 4], dtype=np.int32),
+        weight=np.ones(3, dtype=np.float32),
+        group=np.zeros(3, dtype=np.int32),
+        ignored_query=np.array([1, 1], dtype=np.int32),
+        ignored_document=np.array([6, 6], dtype=np.int32),
+    )
+    found = describe(replace(dataset, mined=mined))
+    assert found["mined"] == {"negatives": 2, "ignored": 1, "queries": 2, "without": 1}
+    assert found == json.loads(json.dumps(found))
 
 
 def test_describe_labels_counts_the_documents_of_the_label(tmp_path):

@@ -34,6 +34,7 @@ NEEDS = {
 PRINTED = {
     "first-run.sh": ("tuned - base", "nDCG@10", "runs/first/report.html"),
     "search.sh": ("base", "tuned", "Sand the bike"),
+    "tasks.py": ("Spearman ", "Pearson "),
     "readme.py": ("'treatment': 'tuned'", "runs/help/model runs/help/report.html"),
     "first-run.py": ("interval +", "runs/second/report.html"),
     "use-model.py": ("tensor([[",),
@@ -49,6 +50,7 @@ PRINTED = {
     "records.py": ("advice 2 queries 3 documents",),
     "prompts.sh": (),
     "per-query.py": ("queries won",),
+    "significance.py": ("Covers the choice of test queries", "queries lost more than"),
     "objective.py": ("InfoNCE(temperature=0.05, directions=symmetric) tensor(",),
     "compose.py": ("tensor(", "['memory.logits_0.log_scale']"),
     "own-part.py": ("masks=[NotTooNear(limit=0.8)]", "at 0.75 and 0.0 at 0.85"),

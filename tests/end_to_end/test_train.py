@@ -22,6 +22,7 @@ FILES = {
     "model/README.md",
     *(f"evaluation/{name}" for name in ("scores.json", "per_query.parquet", "examples.json", "map.parquet")),
     *(f"evaluation/{name}" for name in ("score_pairs.parquet", "bm25.trec.gz", "base.trec.gz", "tuned.trec.gz")),
+    *(f"evaluation/{name}" for name in ("calibration.json", "geometry.json")),
 }
 
 
@@ -88,7 +89,8 @@ def test_the_same_run_again_is_identical(finished, pairs, tokenizer, tmp_path):
     assert runs.record(again)["tuned_hash"] == runs.record(finished)["tuned_hash"]
     assert runs.scores(again) == runs.scores(finished)
     ours, theirs = runs.contents(again), runs.contents(finished)
-    for name in ("per_query.parquet", "tuned.trec.gz", "score_pairs.parquet", "map.parquet", "examples.json"):
+    names = ("per_query.parquet", "tuned.trec.gz", "score_pairs.parquet", "map.parquet", "examples.json")
+    for name in (*names, "calibration.json", "geometry.json"):
         assert ours[f"evaluation/{name}"] == theirs[f"evaluation/{name}"]
     from nearfar import load_model
 

@@ -153,6 +153,7 @@ HARD_CASES = (
     "ISogCLR",
     "ALDR",
     "HardnessWeighted",
+    "UniME(temperature=0.2, hardest=2)",
     "VICReg",
     "MoCo(size=5)",
 )

@@ -72,6 +72,8 @@ def test_what_is_written(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         "_models_poor_one.trec.gz",
         "bm25.trec.gz",
+        "calibration.json",
+        "geometry.json",
         "good.trec.gz",
         "per_query.parquet",
         "scores.json",

@@ -26,6 +26,16 @@ class Store:
     def vectors(self, model, sink=None):
         return self.kept
 
+    def embed(self, model, texts, sink=None):
+        draws = [np.random.default_rng(list(text.encode())) for text in texts]
+        return np.array([draw.normal(size=self.kept.documents.shape[1]) for draw in draws], dtype=np.float32)
+
+    def recall(self, model, depth, index, *, sample, seed, sink=None):
+        raise NotImplementedError
+
+    def fingerprint(self, model):
+        return model
+
     def search(self, model, depth, index, sink=None):
         scores = self.kept.queries @ self.kept.documents.T
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32)

@@ -52,6 +52,27 @@ def test_rows_by_hand(tmp_path):
     assert (1, 6) in set(zip(back.qrels["train"].query.tolist(), back.qrels["train"].node.tolist(), strict=True))
 
 
+def test_suspects_are_unknown_and_come_back_as_ignored(tmp_path):
+    candidates = found([[4, 0, 3, 5], [3, 6, 2, 4]])
+    candidates = candidates.drop(candidates.document == 4, Reason.PERCENT)
+    candidates = candidates.drop((candidates.query == 0) & (candidates.document == 5), Reason.RELABELLED)
+    candidates = candidates.drop((candidates.query == 1) & (candidates.document == 6), Reason.PERCENT)
+    suspects = candidates.reason == Reason.PERCENT
+    write_output(tmp_path, data(), candidates, ["Dense()"], suspects=suspects)
+    assert read(tmp_path, "query_id", "document_id", "rank", "label") == [
+        ("q0", "d3", 0, "negative"),
+        ("q0", "d4", -1, "unknown"),
+        ("q0", "d5", -1, "positive"),
+        ("q1", "d3", 0, "negative"),
+        ("q1", "d4", -1, "unknown"),
+        ("q1", "d6", -1, "unknown"),
+    ]
+    mined = with_mined(data(), tmp_path).mined
+    assert list(zip(mined.query.tolist(), mined.document.tolist(), strict=True)) == [(0, 3), (1, 3)]
+    ignored = zip(mined.ignored_query.tolist(), mined.ignored_document.tolist(), strict=True)
+    assert list(ignored) == [(0, 4), (1, 4), (1, 6)]
+
+
 def test_lists_are_ordered_by_the_score_that_chose_them_and_have_their_groups(tmp_path):
     candidates = found([[4, 3, 5], [3, 6, 4]])
     candidates = candidates.with_scores("teacher", np.array([1, 3, 2, 1, 2, 3], dtype=np.float32))

@@ -42,7 +42,9 @@ def test_parts_work_in_the_order_that_the_settings_say():
     options = MiningOptions(window="Window(last=50)", filters=("Percent(ratio=0.9)", "Absolute(at_most=0.5)"))
     names = [type(part).__name__ for part in Plan.of(options).parts()]
     assert names == ["Percent", "Absolute", "Window", "Top"]
-    changed = options.model_copy(update={"order": "select", "weights": ("Doubt(by=teacher)",), "relabel": "DropQuery(by=teacher)"})
+    changed = options.model_copy(
+        update={"order": "select", "weights": ("Doubt(by=teacher)",), "relabel": "DropQuery(by=teacher)"}
+    )
     names = [type(part).__name__ for part in Plan.of(changed).parts()]
     assert names == ["Window", "Top", "Percent", "Absolute", "DropQuery", "Doubt"]
 

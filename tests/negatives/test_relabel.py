@@ -19,7 +19,7 @@ def test_a_high_score_makes_a_positive_of_what_a_filter_dropped():
     stuff, found = one_list([0.95, 0.5, 0.05, np.nan, 0.9], name="cross_encoder")
     dropped = BelowCrossEncoder().apply(found, stuff)
     after = ToPositive().apply(dropped, stuff)
-    assert reasons(after) == ["RELABELLED", "CROSS_ENCODER", "KEPT", "CROSS_ENCODER", "RELABELLED"]
+    assert reasons(after) == ["RELABELLED", "CROSS_ENCODER", "KEPT", "UNSCORED", "RELABELLED"]
     assert after.label.tolist() == [1, 0, 0, 0, 1]
     assert reasons(ToPositive(at_least=0.5).apply(found, stuff))[:3] == ["RELABELLED", "RELABELLED", "KEPT"]
 

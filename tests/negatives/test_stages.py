@@ -1,6 +1,7 @@
 """A mining job: what it finds, what it keeps between two attempts, and its account."""
 
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -12,9 +13,11 @@ from nearfar.config.mining import MiningOptions
 from nearfar.errors import DataError
 from nearfar.negatives.account import account, examples, wilson, write_candidates
 from nearfar.negatives.candidates import Reason
+from nearfar.negatives.parts import Scorer
 from nearfar.negatives.plan import Plan
 from nearfar.negatives.services import Services
-from nearfar.negatives.sources.retrieved import BM25, Dense
+from nearfar.negatives.sources.drawn import Clusters
+from nearfar.negatives.sources.retrieved import BM25, Dense, Hybrid
 from nearfar.negatives.stages import chosen_queries, mine, prepare
 from tests.negatives.stores import dataset, material, pairs
 
@@ -143,6 +146,80 @@ def test_fewer_queries_are_drawn_by_their_texts():
     assert texts(pairs()) == texts(pairs()[::-1])
     assert len(texts(pairs())) == 7
     assert texts(pairs()) != texts(pairs(), seed=1)
+
+
+def test_a_changed_weight_of_a_second_model_is_noticed(tmp_path, monkeypatch):
+    about, calls = material(dataset(pairs())), []
+    second = "Dense(depth=5, model=second)"
+    sources = ("Dense(depth=6)", second, f"Hybrid(sources=[{second}, BM25])", "Clusters(model=second)", "BM25(depth=6)")
+    for source in (Dense, BM25, Hybrid, Clusters):
+        before = source.propose
+        monkeypatch.setattr(
+            source, "propose", lambda *given, before=before: calls.append(str(given[0])) or before(*given)
+        )
+    mined(tmp_path, about, sources=sources)
+    calls.clear()
+    about.store.names["third"] = "changed"
+    mined(tmp_path, about, sources=sources)
+    assert calls == []
+    about.store.names["second"] = "changed"
+    mined(tmp_path, about, sources=sources)
+    assert [call.partition("(")[0] for call in calls] == ["Dense", "Hybrid", "Dense", "BM25", "Clusters"]
+    assert calls[0] == second
+
+
+def test_the_account_knows_what_was_asked_and_lists_of_nothing(tmp_path):
+    rows = pairs(4)
+    result, options = mined(tmp_path, material(dataset(rows)), sources=("BM25(depth=1)",), select="Top(count=3)")
+    found = account(result, options)
+    assert found["asked"] == 3
+    assert sum(found["list_sizes"].values()) == found["queries"] == 4
+    assert (found["refused"], found["unanswered"], found["recall"]) == ({}, {}, {})
+    result, options = mined(
+        tmp_path, material(dataset(rows)), sources=("BM25(depth=1)",), select="Padded(selection=Top(count=2), source=0)"
+    )
+    assert account(result, options)["asked"] == 2
+
+
+def test_lists_of_pairs_that_were_proposed_nothing_count(tmp_path):
+    rows = [{"query": "q one", "positive": "d one"}, {"query": "q one", "positive": "d two"}]
+    rows.append({"query": "nothing", "positive": "something"})
+    result, options = mined(
+        tmp_path, material(dataset(rows)), sources=("BM25(depth=9)",), lists="pair", select="Top(count=1)"
+    )
+    assert account(result, options)["list_sizes"] == {"0": 3}
+
+
+@dataclass(frozen=True)
+class Silent(Scorer):
+    """Answers for none of the documents from the fifth on."""
+
+    def score(self, material, queries, documents, sink=None):
+        return np.where(documents < 5, 0.5, np.nan).astype(np.float32)
+
+
+def test_what_a_judge_does_not_answer_is_counted(tmp_path, monkeypatch):
+    about = material(dataset(pairs()))
+    options = MiningOptions(sources=("Dense(depth=20)",), scorers={"judge": "Model"}, filters=("Judge(margin=0.0)",))
+    plan = replace(Plan.of(options), scorers={"judge": Silent()})
+    result = mine(about, plan, options, tmp_path, "key")
+    found = account(result, options)
+    assert found["unanswered"] == {"judge": {"candidates": 20 * 14 + 5, "positives": 15}}
+    assert found["funnel"][0]["dropped"] == {"positive": 20, "unscored": 20 * 14 + 5 + 15 * 5}
+
+
+def test_texts_that_rules_made_pass_the_default_filter(tmp_path):
+    rows = [{"query": f"what is q{row}", "positive": f"word{row} was made in 19{row + 10}"} for row in range(20)]
+    result, options = mined(
+        tmp_path, material(dataset(rows)), sources=("Edits",), filters=("Percent(ratio=5.0)",), select="Top(count=9)"
+    )
+    found = account(result, options)
+    assert found["made"] == found["candidates"] > 0
+    assert "unscored" not in found["funnel"][0]["dropped"]
+    assert found["kept"]
+    assert found["refused"][str(result.plan.sources[0])]["no name to change"] == 20
+    again = mine(material(dataset(rows)), result.plan, options, tmp_path, "key")
+    assert again.refused == result.refused
 
 
 def test_without_a_training_split_there_is_nothing_to_mine(tmp_path):

@@ -81,6 +81,13 @@ BY_ROWS = {
         *of, extended.partner_similarity(vectors, of[1]), temperature=0.2
     ),
     "Coconut": lambda *of, earlier, **_: extended.coconut(*of, earlier),
+    "UniME": lambda *of, **_: extended.uni_me(*of),
+    "UniME(temperature=0.2, margin=-0.3, hardest=1)": lambda *of, **_: extended.uni_me(
+        *of, temperature=0.2, margin=-0.3, hardest=1
+    ),
+    "UniME(temperature=0.2, margin=0.0, hardest=none)": lambda *of, **_: extended.uni_me(
+        *of, temperature=0.2, margin=0.0, hardest=None
+    ),
 }
 STACKED = {
     "SupCon": ("positive", lambda *of: slow.sup_con(*of)),
@@ -219,6 +226,7 @@ def master(case, seed, plain, extra):
         "CWCL(temperature=0.3, weights_from=guide)",
         "Coconut(temperature=0.3)",
         "NPair(norm_penalty=0.1)",
+        "UniME(temperature=0.3, hardest=2)",
         "GIST(temperature=0.3)",
         "GTE(temperature=0.3, hard_beside=others)",
         "NTXent",

@@ -5,11 +5,16 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
+
+from nearfar.evaluation.calibrated import Scored, calibrate
+from nearfar.evaluation.geometry import Cloud, Hubs
+from nearfar.evaluation.space import Geometry
 
 MEASURES = ("nDCG@10", "Success@1", "RR@10", "AP@100", "R@100")
 
@@ -42,6 +47,8 @@ def write_run_folder(
     _table(folder / "evaluation/score_pairs.parquet", _score_pairs(generator, gain))
     _dump(folder / "evaluation/examples.json", _examples(text))
     _table(folder / "evaluation/map.parquet", _map(generator, text))
+    _dump(folder / "evaluation/calibration.json", {"systems": {"base": _calibration(0.3), "tuned": _calibration(0.1)}})
+    _dump(folder / "evaluation/geometry.json", {"systems": {"base": _geometry(0.4), "tuned": _geometry(0.02)}})
     for name in omit:
         (folder / name).unlink()
     return folder
@@ -155,6 +162,36 @@ def _map(generator, text: str) -> dict[str, list]:
     return rows
 
 
+def _calibration(shift: float) -> dict:
+    """Ten hits of each query, one of them relevant; ``shift`` is how far the scales of queries are apart."""
+    generator = np.random.default_rng(3)
+
+    def scored(split: str, queries: int) -> Scored:
+        owner, rank = np.repeat(np.arange(queries), 10), np.tile(np.arange(10), queries)
+        scale = shift * generator.normal(0, 1, queries)
+        scores = 0.8 - 0.03 * rank + generator.normal(0, 0.01, len(rank)) + scale[owner]
+        relevant = rank == generator.geometric(0.6, queries)[owner] - 1
+        scores = scores.astype(np.float32)
+        return Scored(
+            split=split, totals=np.ones(queries, dtype=np.int64), hit_query=owner, hit_rank=rank, hit_scores=scores,
+            hit_relevant=relevant, relevant_query=owner[relevant], relevant_scores=scores[relevant],
+            random_query=owner, random_scores=(scores - 0.4).astype(np.float32),
+        )  # fmt: skip
+
+    return asdict(calibrate(scored("test", 300), scored("dev", 200)))
+
+
+def _geometry(shared: float) -> dict:
+    """Spread out when ``shared`` is small, nearly a point when it is 1."""
+    cloud = Cloud(
+        vectors=2000, width=384, uniformity=-3.8 + 3.5 * shared, anisotropy=shared, effective_rank=190.0, alike=0.0
+    )
+    hubs = Hubs(depth=10, skew=4.3, skew_by_chance=0.8, most=39, most_share=0.0195, never=0.41)
+    return asdict(
+        Geometry(queries=cloud, documents=cloud, alignment=0.61, gap=0.2, separator=0.8, length_bias=-0.11, hubs=hubs)
+    )
+
+
 def _training(path: Path, generator, gain: float, text: str) -> None:
     lines = [{"level": "info", "message": "Training starts."}]
     for step in range(0, 601, 10):
@@ -183,6 +220,7 @@ def _inside(generator, step: int) -> dict[str, float]:
         "negatives": 127.0,
         "effective_negatives": 19 * np.exp(-step / 160) + 4 + generator.normal(0, 0.4),
         "temperature": 0.05 - 0.018 * learnt,
+        **({"negatives_age": float((step - 1) % 210)} if step > 210 else {}),
         "gradient/positive/in_batch": 0.5,
         "gradient/positive/hard": 0.0,
         "gradient/negative/in_batch": 0.5 - hard,
@@ -228,6 +266,7 @@ def _data(generator, queries: int, text: str) -> dict:
         "duplicates": {"queries": 23, "documents": 118}, "leaked_queries": 4,
         "notes": [text or "31 judgements name documents that the corpus does not hold; they were left out."],
         "positives_per_query": {"1": 9120, "2": 1411, "3": 402, "4": 168, "5+": 99},
+        "mined": {"negatives": 36918, "ignored": 4127, "queries": 9400, "without": 61},
         "words": {"queries": words(9, list(range(0, 33, 2))), "documents": words(62, list(range(0, 241, 12)))},
     }  # fmt: skip
 

@@ -17,8 +17,8 @@ def test_plotly_accepts_every_figure(run_folder):
     drawn = draw(read_run(run_folder))
     assert list(drawn) == [
         "scores", "differences", "gains", "loss", "dev", "accuracy", "bands", "gradient", "effective",
-        "temperature", "similarity-base", "similarity-tuned", "map-base", "map-tuned", "positives",
-        "words-queries", "words-documents",
+        "temperature", "age", "similarity-base", "similarity-tuned", "roc", "reliability", "map-base", "map-tuned",
+        "positives", "words-queries", "words-documents",
     ]  # fmt: skip
     for figure in drawn.values():
         plain = re.sub(

@@ -44,11 +44,19 @@ def test_every_section_and_figure_is_there(page):
         attributes["id"] for tag, attributes in elements.tags if tag == "section" and "id" in attributes
     ] == SECTIONS
     figures = [attributes for _, attributes in elements.tags if "data-figure" in attributes]
-    assert len(figures) == 17
+    assert len(figures) == 20
     for attributes in figures:
         assert attributes["role"] == "img"
         assert attributes["aria-description"]
     assert "this run folder has no" not in page
+
+
+def test_data_without_mined_negatives_says_nothing_of_them(tmp_path):
+    folder = write_run_folder(tmp_path, queries=30)
+    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    del facts["mined"]
+    (folder / "data.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert "Mined negatives" not in render(read_run(folder))
 
 
 def test_headings_descend_one_at_a_time(page):
@@ -69,6 +77,10 @@ def test_numbers_equal_those_of_the_files(page, run_folder):
         assert f"{one['mean']:+.3f}".replace("-", "−") in text  # noqa: RUF001
     assert "9,400 11,872" in text
     assert "22,713,216" in text
+    assert (
+        "Mined negatives 36,918, 3.9 for a training query Training queries without mined negatives 61 (0.6 %)" in text
+    )
+    assert "Pairs ignored, since they may be relevant 4,127" in text
     assert "nearfar train data/help-desk --model sentence-transformers/all-MiniLM-L6-v2" in text
     first = scores["comparisons"][0]
     assert f"{first['wins']} queries gained, {first['ties']} stayed the same, {first['losses']} lost." in text

@@ -98,3 +98,13 @@ def test_negatives_that_count_stand_below_those_that_there_are():
 def test_a_temperature_is_drawn_when_it_moves():
     assert drawn(temperature=(0.05, 0.05, 0.05)) == {}
     assert "temperature" in drawn(temperature=(0.05, 0.06, 0.05))
+
+
+def test_the_age_of_negatives_is_drawn_as_it_is():
+    train = {"negatives_age": Curve(steps=(30, 40, 50, 60), values=(0.0, 10.0, 2.0, 12.0))}
+    (figure,) = inside_figures(train, 40)
+    assert figure.name == "age"
+    assert [(trace["x"], trace["y"]) for trace in figure.data] == [([30, 40, 50, 60], [0.0, 10.0, 2.0, 12.0])]
+    assert figure.description.endswith("the first mined ones are seen at step 30, the oldest are 12 steps old.")
+    assert [shape["x0"] for shape in figure.layout["shapes"]] == [40]
+    assert inside_figures({"negatives_age": Curve(steps=(), values=())}, None) == []

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nearfar.errors import ConfigError, DataError, ShapeError
-from nearfar.retrieval.approximate import Index, fingerprint, measured_recall, parse_index
+from nearfar.retrieval.approximate import Index, fingerprint, measured_recall
 from nearfar.retrieval.dense import search
-from nearfar.retrieval.kinds import HNSW, IVF, IVFPQ
+from nearfar.retrieval.kinds import HNSW, IVF, IVFPQ, parse_index
 from tests.retrieval.test_dense import vectors
 
 KINDS = [

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearfar.api.opening import Settings, finished_run, name_of, open_encoder, read_data, settings_of
+from nearfar.api.opening import (
+    Settings,
+    check_relevance,
+    finished_run,
+    name_of,
+    open_encoder,
+    read_data,
+    read_tables,
+    settings_of,
+)
 from nearfar.config.read import read_config
 from nearfar.config.run import RunConfig
 from nearfar.console import shown
@@ -39,19 +48,27 @@ def evaluate(
     data: Dataset | Path | str,
     *,
     split: str | None = None,
+    task: Any = None,
     out: Path | str | None = None,
     config: Settings = None,
     settings: Sequence[str] = (),
     sink: Sink | None = None,
 ) -> EvaluateResult:
-    """Measure how well a model finds the relevant documents.
+    """Measure what a model is good for: finding relevant documents, or what else its data asks for.
+
+    What is measured follows from the data unless ``task`` says so: graded pairs give STS, pairs with labels of 0 and 1
+    PairClassification, triplets Triplets, lists of candidates Reranking, texts with a label KNN, Probe and Clustering,
+    texts with lists of labels MultiLabel, everything else Retrieval. Graded pairs of which ``data.positive_from`` says
+    which are relevant give Retrieval too, and ``bm25`` knows nothing else.
 
     Args:
         model: a name as in ``nearfar.encoders.locate``, ``bm25``, or an encoder.
         data: a path, a hub name, or tables.
         split: which queries; None takes test, else dev, else all. Data without splits is split for it as in training,
             and when the model is that of a run on the same data, its test split is taken.
-        out: a new folder for scores.json, per_query.parquet and the TREC run file; None writes nothing.
+        task: a task or its text form, such as ``KNN`` or ``FewShot(shots=1)``, or several; ``Retrieval`` searches.
+        out: a new folder for scores.json, per_query.parquet and the TREC run file, or for tasks per_item.parquet;
+            None writes nothing.
         config: the settings; ``data``, ``model`` and ``evaluation`` count.
         settings: overrides, such as ``["evaluation.depth=1000"]``.
         sink: takes events.
@@ -64,14 +81,20 @@ def evaluate(
     located = locate(str(model)) if named and str(model) != "bm25" else None
     folder = check_new(Path(out)) if out is not None else None
     with shown(sink) as watched:
-        dataset = read_data(data, options.data, watched)
+        dataset = read_tables(data, options.data, watched)
+        tasks = _tasks(task, str(model) if located is None and named else "", dataset, split, options)
+        if not tasks or any(each.needs_relevance for each in tasks):
+            check_relevance(dataset, options.data)
         if dataset.splits == (UNSPLIT,):
             trained = _config_of_run(model, data) if split is None else None
             if trained is not None:
                 watched.emit(Message(text="The model was trained on this data: measuring the test split of its run."))
                 dataset = split_data(dataset, trained.data)
-            elif split in (TRAIN, DEV, TEST):
+            elif split in (TRAIN, DEV, TEST) or any(each.needs_train for each in tasks):
                 dataset = split_data(dataset, options.data)
+        if tasks:
+            encoder = model if located is None else open_encoder(located, options)
+            return _run_tasks(tasks, encoder, name_of(model), dataset, split, options, folder, watched)
 
         from nearfar.evaluation.evaluate import (
             Task,
@@ -89,10 +112,54 @@ def evaluate(
         else:
             encoder = model if located is None else open_encoder(located, options)
             check_cuts(encoder, options.evaluation)
-            measured = {name_of(model): evaluate_encoder(encoder, task, watched)}
+            measured = {name_of(model): evaluate_encoder(encoder, task, watched, calibrate=folder is not None)}
             systems = with_cuts(measured, encoder.similarity, watched)
     scores = summary(systems, ()) if folder is None else write_results(folder, systems, ())
     return EvaluateResult(scores, folder)
+
+
+def _tasks(task: Any, model: str, dataset: Dataset, split: str | None, options: RunConfig) -> tuple[Any, ...]:
+    """The tasks that were named, else those that suit the data; none for retrieval.
+
+    Raises:
+        ConfigError: a task is unknown, or needs vectors, which BM25 has not.
+    """
+    from nearfar.evaluation.tasks.registry import DEFAULTS, kind_of, tasks_named
+    from nearfar.evaluation.tasks.setting import default_split
+
+    if task is not None:
+        tasks = tasks_named(task if isinstance(task, list | tuple) else [task])
+        if tasks and model == "bm25":
+            raise ConfigError(f"bm25 has no vectors, which {tasks[0]} needs. It can only be measured in Retrieval.")
+        return tasks
+    relevance_known = options.data.positive_from is not None or dataset.positive_from != 1.0
+    if model == "bm25" or (dataset.facts.layout == "scored" and relevance_known):
+        return ()
+    known = split if split is not None and split in dataset.qrels else default_split(dataset)
+    return DEFAULTS[kind_of(dataset, known)]
+
+
+def _run_tasks(
+    tasks: tuple[Any, ...],
+    encoder: Any,
+    name: str,
+    dataset: Dataset,
+    split: str | None,
+    options: RunConfig,
+    folder: Path | None,
+    sink: Sink,
+) -> EvaluateResult:
+    """Measure an encoder in tasks other than retrieval."""
+    from nearfar.evaluation.evaluate import check_cuts
+    from nearfar.evaluation.tasks.run import run_tasks, task_summary, write_outcomes
+    from nearfar.evaluation.tasks.setting import default_split
+
+    check_cuts(encoder, options.evaluation)
+    chosen = default_split(dataset) if split is None else split
+    systems = run_tasks(tasks, encoder, dataset, chosen, options.evaluation, name=name, sink=sink)
+    if folder is None:
+        return EvaluateResult(task_summary(systems, dataset, chosen))
+    return EvaluateResult(write_outcomes(folder, systems, dataset, chosen), folder)
 
 
 def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None) -> dict[str, list[SearchHit]]:

@@ -17,7 +17,7 @@ from nearfar.data.tables import Dataset
 from nearfar.encoders.locate import locate
 from nearfar.errors import ConfigError
 from nearfar.events import Message, Sink
-from nearfar.training.folder import FINISHED, RunFolder, check_run, open_run
+from nearfar.training.folder import FINISHED, MINE, RunFolder, check_run, open_run
 from nearfar.training.lock import locked
 
 ENGINES = ("local", "ray")
@@ -106,12 +106,13 @@ def mine(
     with shown(sink) as watched:
         from nearfar.negatives.plan import Plan
 
-        Plan.of(options.mining)
+        Plan.of(options.mining).check()
         dataset = split_data(read_data(data, options.data, watched), options.data)
         for note in dataset.facts.notes:
             watched.emit(Message(text=note))
         with locked(out):
             folder = open_run(out, text, inputs, resume)
+            folder.update_record(job=MINE)
             size = len(dataset.queries) + len(dataset.documents)
             with _engine(engine, _workers(workers, engine, named, size)) as computing:
                 place = _place(folder, options, computing, cache)
@@ -161,10 +162,9 @@ def _run(
         model_hash=stamp["model"],
         mining=options.mining.model_dump(mode="json"),
     )
-    folder.update_record(
-        job="mine", environment=environment(), seconds={"total": time.perf_counter() - start}, state=FINISHED
-    )
+    folder.update_record(environment=environment(), seconds={"total": time.perf_counter() - start})
     write_mining_report(folder.path)
+    folder.update_record(state=FINISHED)
     return MineResult(folder.path, account)
 
 

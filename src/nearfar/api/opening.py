@@ -45,14 +45,28 @@ def read_data(data: Dataset | Path | str, options: DataOptions, sink: Sink) -> D
     Raises:
         ConfigError: when the pairs are graded and nobody said from which grade on they are relevant.
     """
-    dataset = data if isinstance(data, Dataset) else load_data(data, options, sink)
+    dataset = read_tables(data, options, sink)
+    check_relevance(dataset, options)
+    return dataset
+
+
+def read_tables(data: Dataset | Path | str, options: DataOptions, sink: Sink) -> Dataset:
+    """Tables, whatever is in them."""
+    return data if isinstance(data, Dataset) else load_data(data, options, sink)
+
+
+def check_relevance(dataset: Dataset, options: DataOptions) -> None:
+    """Refuse graded pairs of which nobody said from which grade on they are relevant.
+
+    Raises:
+        ConfigError: the pairs are such.
+    """
     if dataset.facts.layout == "scored" and options.positive_from is None and dataset.positive_from == 1.0:
         grades = np.concatenate([qrels.grade for qrels in dataset.qrels.values()])
         raise ConfigError(
             f"{dataset.facts.source}: the pairs have grades from {grades.min():g} to {grades.max():g}, and nothing "
             "says which are relevant. Give the lowest relevant grade: --set data.positive_from=GRADE."
         )
-    return dataset
 
 
 def name_of(model: Any) -> str:

@@ -14,17 +14,30 @@ def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model as in train --model, a run folder, or bm25.")],
     data: Data,
     split: Annotated[str | None, typer.Option("--split", help="Which queries: test, else dev, else all.")] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="TASK",
+            help="What to measure instead of what suits the data: Retrieval, STS, PairClassification, Triplets, "
+            "Reranking, Clustering, KNN, Probe, FewShot, MultiLabel, Bitext, or one with settings, such as "
+            "'FewShot(shots=1)'; may be repeated.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="A new folder for scores, per-query values and the TREC run.")
     ] = None,
     config: Config = None,
     settings: Settings = None,
 ) -> None:
-    """Measure how well a model finds the relevant documents."""
+    """Measure how well a model finds the relevant documents, or what else the data asks for."""
     from nearfar import api
-    from nearfar.cli.tables import print_scores
+    from nearfar.cli.tables import print_scores, print_task_scores
 
-    result = api.evaluate(model, data, split=split, out=out, config=config, settings=settings or ())
-    print_scores(result.scores)
+    result = api.evaluate(model, data, split=split, task=task, out=out, config=config, settings=settings or ())
+    if "results" in result.scores:
+        print_task_scores(result.scores)
+    else:
+        print_scores(result.scores)
     if result.folder is not None:
         typer.echo(f"written to {result.folder}")

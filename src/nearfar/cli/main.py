@@ -59,7 +59,7 @@ def _run(arguments: list[str]) -> int:
             outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
         if outcome != _INTERRUPTED:
             return outcome if isinstance(outcome, int) else 0
-        message = "Stopped. A training run goes on when the same command is given with --resume."
+        message = "Stopped. A run of train or mine goes on when the same command is given with --resume."
         _explain(message, debug, launch)
     except NearfarError as error:
         _explain(str(error), debug, launch, error)

@@ -29,7 +29,13 @@ def print_account(account: Mapping[str, Any]) -> None:
     read = TypeAdapter(Account).validate_python(account)
     console = Console(highlight=False)
     console.print(_table(read, console.width >= _WIDE))
-    about = (mining_words.lists(read), *mining_words.made(read), *mining_words.recall(read))
+    about = (
+        mining_words.lists(read),
+        *mining_words.made(read),
+        *mining_words.refused(read),
+        *mining_words.unanswered(read),
+        *mining_words.recall(read),
+    )
     for sentence in (*about, f"{mining_words.estimate(read)} {mining_words.judged(read)}".strip()):
         if sentence:
             console.print(sentence, markup=False)

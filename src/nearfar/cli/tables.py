@@ -11,6 +11,7 @@ from rich.text import Text
 from nearfar.api import SearchHit
 
 _SHOWN_CHARACTERS = 240
+_PLURALS = {"query": "queries"}
 
 
 def print_scores(scores: Mapping[str, Any]) -> None:
@@ -34,6 +35,28 @@ def print_scores(scores: Mapping[str, Any]) -> None:
     for measure in measures:
         differences.add_row(measure, *(_difference(found[measure]) for found in compared.values()))
     console.print(differences)
+
+
+def print_task_scores(scores: Mapping[str, Any]) -> None:
+    """For each task its measures with their intervals, one column for each system, and what the task has to say."""
+    console = Console(highlight=False)
+    found = {(row["task"], row["measure"], row["system"]): row for row in scores["results"]}
+    systems = list(dict.fromkeys(row["system"] for row in scores["results"]))
+    alone = f"{systems[0]} on " if len(systems) == 1 else ""
+    about = f"{alone}{scores['split']}: {scores['kind']}, with {scores['confidence']:.0%} intervals"
+    console.print(about, style="bold", markup=False)
+    for task in dict.fromkeys(row["task"] for row in scores["results"]):
+        measures = list(dict.fromkeys(row["measure"] for row in scores["results"] if row["task"] == task))
+        first = found[task, measures[0], systems[0]]
+        table = _table(f"{task} over {first['n']:,} {_PLURALS.get(first['unit'], first['unit'] + 's')}")
+        table.add_column("measure")
+        for system in systems:
+            table.add_column("value" if alone else system, justify="right", overflow="fold")
+        for measure in measures:
+            table.add_row(measure, *(_interval(found[task, measure, system]) for system in systems))
+        console.print(table)
+        for note in scores["notes"].get(task, ()):
+            console.print(note, markup=False)
 
 
 def print_hits(hits: Mapping[str, Sequence[SearchHit]]) -> None:
@@ -60,6 +83,10 @@ def _by_pair(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Ma
             name = f"tuned - {comparison['control']}"
             grouped.setdefault(name, {})[comparison["measure"]] = comparison
     return grouped
+
+
+def _interval(score: Mapping[str, Any]) -> str:
+    return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def _difference(comparison: Mapping[str, Any]) -> str:

@@ -47,6 +47,14 @@ class MiningOptions(Section):
         default="query",
         description="One list of negatives for each query, or one for each pair of a query and a positive.",
     )
+    suspects: Literal["ignore", "forget"] = Field(
+        default="ignore",
+        description="What becomes of candidates that filters dropped as possibly relevant. ignore: where such a "
+        "document stands in a batch for another query, it is no negative of this one either. forget: there it is one.",
+    )
+    suspects_per_list: int = Field(
+        default=20, ge=1, description="At most so many of each list are ignored, the hardest."
+    )
     queries: int | None = Field(default=None, ge=1, description="At most so many queries, drawn once. None: all.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="Of the model while texts are encoded."

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 
-from nearfar.data.tables import Dataset, Texts
+from nearfar.data.tables import TRAIN, Dataset, Mined, Texts
 
 WORD_EDGES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597)
 """Lower ends of the bins of lengths in words; each bin ends where the next starts, the last never."""
@@ -20,11 +20,13 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
     ``queries`` counts per split those with a positive (in scored data all), ``pairs`` the relevant pairs (in scored
     data all). ``positives_per_query`` counts queries of all splits by how many documents are relevant to them.
+    ``mined`` is there where negatives were mined.
     """
     facts = dataset.facts
     judged = {
         name: dataset.qrels[name] if facts.layout == "scored" else dataset.positives(name) for name in dataset.splits
     }
+    found = {} if dataset.mined is None else {"mined": mined_counts(dataset, dataset.mined)}
     return {
         "name": dataset.name,
         "source": facts.source,
@@ -38,6 +40,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "notes": list(facts.notes),
         "positives_per_query": positives_per_query(dataset),
         "words": {"queries": word_histogram(dataset.queries), "documents": word_histogram(dataset.documents)},
+        **found,
     }
 
 
@@ -52,6 +55,24 @@ def positives_per_query(dataset: Dataset) -> dict[str, int]:
         for size, queries in zip(*np.unique(per_query[per_query > 0], return_counts=True), strict=True):
             counts[str(size) if size < MANY else f"{MANY}+"] += int(queries)
     return counts
+
+
+def mined_counts(dataset: Dataset, mined: Mined) -> dict[str, int]:
+    """Pairs that are ``negatives``, pairs that are ``ignored``, and of the training ``queries`` with a positive those
+    ``without`` a negative. A pair in several lists is one.
+    """
+    queries = np.unique(dataset.positives(TRAIN).query)
+    return {
+        "negatives": _pairs(mined.query, mined.document),
+        "ignored": _pairs(mined.ignored_query, mined.ignored_document),
+        "queries": len(queries),
+        "without": int((~np.isin(queries, mined.query)).sum()),
+    }
+
+
+def _pairs(query: Int32[np.ndarray, " pair"], document: Int32[np.ndarray, " pair"]) -> int:
+    """How many different pairs there are."""
+    return len(np.unique(query.astype(np.int64) * (1 + int(document.max(initial=0))) + document))
 
 
 def word_histogram(texts: Texts) -> dict[str, list[int]]:

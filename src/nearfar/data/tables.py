@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float32, Int32, Int64, UInt64
 
+from nearfar.data.arrow import column
+
 TRAIN, DEV, TEST = "train", "dev", "test"
 UNSPLIT = "all"
 """The name of the only split of data that came without splits."""
@@ -52,7 +54,7 @@ class Texts:
 
     def take(self, rows: Iterable[int] | np.ndarray) -> list[str]:
         """The texts of ``rows``, in that order."""
-        index = pa.array(np.fromiter((int(row) for row in rows), dtype=np.int64))
+        index = column(np.fromiter((int(row) for row in rows), dtype=np.int64))
         return [str(text) for text in self.texts.take(index).to_pylist()]
 
     @cached_property

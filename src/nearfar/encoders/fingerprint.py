@@ -16,10 +16,15 @@ def encoder_hash(encoder: TorchEncoder) -> str:
     """128 bits over everything that decides the vectors: weights, prompts, tokenizer, length, similarity."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{encoder.similarity} {encoder.settings}".encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
+    add_weights(digest, encoder)
+    return digest.hexdigest()
+
+
+def add_weights(digest: hashlib.blake2b, module: torch.nn.Module) -> None:
+    """Add all weights of a module to a hash, with their names, types and shapes."""
+    for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def vectors_hash(encoder: TorchEncoder) -> str:

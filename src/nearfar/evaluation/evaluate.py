@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,19 @@ from nearfar.config.run import EvaluationOptions
 from nearfar.data.tables import DEV, TEST, UNSPLIT, Dataset
 from nearfar.encoders.protocol import Encoder
 from nearfar.errors import ConfigError, DataError, did_you_mean
+from nearfar.evaluation.calibrated import Calibration
 from nearfar.evaluation.measures import PerQuery, mean_scores, parse_measures, per_query
+from nearfar.evaluation.profile import calibration_of, geometry_of, write_profile
 from nearfar.evaluation.results import write_per_query, write_run
 from nearfar.evaluation.retrieve import Corpus, Found, ranked, retrieve, retrieve_bm25
+from nearfar.evaluation.space import Geometry
 from nearfar.events import Silent, Sink
 from nearfar.files import write_json
 from nearfar.statistics.paired import Difference, compare, interval_of_mean
 
 BM25_NAME, BASE, TUNED = "bm25", "base", "tuned"
+HELD = 1000
+"""Dev queries that thresholds and probabilities are found on."""
 _FILE_NAME = re.compile(r"[^\w.-]+")
 """What a path or another name of a system has, and a file name must not have."""
 
@@ -71,6 +76,14 @@ class Task:
             raise DataError(f"No query of the split {split!r} of {dataset.name} has a relevant document.")
         return cls(dataset=dataset, split=split, queries=queries, corpus=Corpus.of(dataset), options=options, seed=seed)
 
+    @property
+    def held(self) -> np.ndarray:
+        """Rows of the dev queries that thresholds are found on, at most ``HELD``; none when dev itself is measured."""
+        if self.split == DEV or DEV not in self.dataset.qrels:
+            return self.queries[:0]
+        rows = self.dataset.query_rows(DEV)
+        return np.sort(np.random.default_rng(self.seed).permutation(rows)[:HELD])
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
@@ -80,11 +93,13 @@ class Evaluation:
         task: what was measured.
         found: the hits, and the vectors they came from.
         scores: each measure of each query.
+        held: what it found for ``task.held``, where that was asked for.
     """
 
     task: Task
     found: Found
     scores: PerQuery
+    held: Found | None = None
 
     @property
     def means(self) -> dict[str, float]:
@@ -97,9 +112,20 @@ class Evaluation:
         return values
 
 
-def evaluate_encoder(encoder: Encoder, task: Task, sink: Sink = Silent(), keep: Path | None = None) -> Evaluation:
-    """Measure an encoder; ``keep`` is a file that keeps, or already holds, its document vectors."""
-    return _measured(task, retrieve(encoder, task.corpus, task.queries, task.options.depth, sink, keep))
+def evaluate_encoder(
+    encoder: Encoder, task: Task, sink: Sink = Silent(), keep: Path | None = None, *, calibrate: bool = False
+) -> Evaluation:
+    """Measure an encoder.
+
+    Args:
+        encoder: what embeds.
+        task: what is measured.
+        sink: takes progress.
+        keep: a file that keeps, or already holds, its document vectors.
+        calibrate: also search with ``task.held``, on which thresholds are found that ``task.queries`` judge.
+    """
+    measured = _measured(task, retrieve(encoder, task.corpus, task.queries, task.options.depth, sink, keep))
+    return replace(measured, held=_held(encoder, task, measured.found, sink)) if calibrate else measured
 
 
 def evaluate_cut(whole: Evaluation, width: int, similarity: str, sink: Sink = Silent()) -> Evaluation:
@@ -110,7 +136,13 @@ def evaluate_cut(whole: Evaluation, width: int, similarity: str, sink: Sink = Si
     cut = ranked(
         vectors[:, :width], documents[:, :width], similarity, task.corpus, task.queries, task.options.depth, sink
     )
-    return _measured(task, cut)
+    measured = _measured(task, cut)
+    if whole.held is None or whole.held.queries is None:
+        return measured
+    held = ranked(
+        whole.held.queries[:, :width], documents[:, :width], similarity, task.corpus, task.held, task.options.depth
+    )
+    return replace(measured, held=held)
 
 
 def with_cuts(systems: Mapping[str, Evaluation], similarity: str, sink: Sink = Silent()) -> dict[str, Evaluation]:
@@ -189,7 +221,10 @@ def summary(systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]])
 
 
 def write_results(folder: Path, systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Write scores.json, per_query.parquet and one TREC run file for each system; gives what scores.json holds."""
+    """Write scores.json, per_query.parquet and one TREC run file for each system; gives what scores.json holds.
+
+    For systems with vectors also calibration.json and geometry.json, see ``profile``.
+    """
     task = next(iter(systems.values())).task
     written = summary(systems, pairs)
     for name, evaluation in systems.items():
@@ -198,8 +233,37 @@ def write_results(folder: Path, systems: Mapping[str, Evaluation], pairs: Sequen
     write_per_query(
         folder / "per_query.parquet", {name: it.scores for name, it in systems.items()}, task.dataset.queries
     )
+    encoders = {name: it for name, it in systems.items() if it.found.queries is not None}
+    write_profile(
+        folder,
+        {name: _calibration(it) for name, it in encoders.items()},
+        {name: _geometry(it) for name, it in encoders.items()},
+    )
     write_json(folder / "scores.json", written)
     return written
+
+
+def _calibration(evaluation: Evaluation) -> Calibration:
+    task = evaluation.task
+    held = None if evaluation.held is None else (evaluation.held, task.held)
+    confidence, seed = task.options.confidence, task.seed
+    return calibration_of(
+        evaluation.found, held, task.corpus, task.queries, task.split, confidence=confidence, seed=seed
+    )
+
+
+def _geometry(evaluation: Evaluation) -> Geometry:
+    task = evaluation.task
+    positives = task.dataset.positives(task.split)
+    return geometry_of(evaluation.found, task.corpus, task.queries, positives, task.seed)
+
+
+def _held(encoder: Encoder, task: Task, found: Found, sink: Sink) -> Found | None:
+    if not len(task.held):
+        return None
+    assert found.documents is not None  # an encoder's
+    vectors = encoder.encode_queries(task.dataset.queries.take(task.held), sink)
+    return ranked(vectors, found.documents, found.similarity, task.corpus, task.held, task.options.depth, sink)
 
 
 def _measured(task: Task, found: Found) -> Evaluation:

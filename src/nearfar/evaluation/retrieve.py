@@ -76,11 +76,17 @@ class Corpus:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Hits with the vectors they came from (None for BM25)."""
+    """Hits with the vectors they came from (None for BM25) and how these were compared."""
 
     hits: Hits
     queries: Float32[np.ndarray, "query dim"] | None = None
     documents: Float32[np.ndarray, "searched dim"] | None = None
+    similarity: str = "cosine"
+
+    def only(self, places: Int64[np.ndarray, " kept"]) -> "Found":
+        """What was found for some of the queries."""
+        hits = Hits(self.hits.documents[places], self.hits.scores[places])
+        return Found(hits, None if self.queries is None else self.queries[places], self.documents, self.similarity)
 
 
 def retrieve_bm25(
@@ -135,7 +141,7 @@ def ranked(
         exclude=corpus.own_text(queries),
         sink=sink,
     )
-    return Found(corpus.on_table(hits), vectors, documents)
+    return Found(corpus.on_table(hits), vectors, documents, similarity)
 
 
 def _vectors(encoder: Encoder, corpus: Corpus, sink: Sink, keep: Path | None) -> Float32[np.ndarray, "searched dim"]:

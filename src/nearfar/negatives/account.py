@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as parquet
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32
 
 from nearfar.config.mining import MiningOptions
+from nearfar.data.arrow import coded, column, strings
 from nearfar.events import Silent, Sink
-from nearfar.files import atomic
 from nearfar.negatives.candidates import SOURCE, Candidates, Label, Reason
-from nearfar.negatives.output import document_ids
+from nearfar.negatives.output import document_ids, write_table
 from nearfar.negatives.stages import MiningResult
+from nearfar.retrieval.kinds import EXACT
 
 BINS = 50
 """Of a histogram of scores."""
 
 _EXAMPLES = 8
 """Candidates that are shown for each reason."""
+
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 _CHECK, _SHOWN = 5, 6
 """Salts of the draws of a sample that is judged, and of examples."""
@@ -36,7 +38,9 @@ def account(result: MiningResult, options: MiningOptions, sink: Sink = Silent())
         sink: takes progress of the check.
     """
     candidates, plan = result.candidates, result.plan
-    sizes = np.bincount(candidates.lists[candidates.kept], minlength=_lists(candidates))
+    wanted = len(candidates.positives) if options.lists == "pair" else len(result.material.queries)
+    sizes = np.bincount(candidates.lists[candidates.kept], minlength=wanted)
+    sources = [str(source) for source in plan.sources]
     have = len(np.unique(candidates.query[candidates.kept]))
     return {
         "queries": len(result.material.queries),
@@ -45,10 +49,14 @@ def account(result: MiningResult, options: MiningOptions, sink: Sink = Silent())
         "kept": int(candidates.kept.sum()),
         "relabelled": int((candidates.label == Label.POSITIVE).sum()),
         "made": len(result.material.made.texts),
+        "refused": {source: dict(each) for source, each in zip(sources, result.refused, strict=True) if each},
+        "unanswered": {name: dict(each) for name, each in result.unanswered.items()},
+        "asked": plan.selection.wanted,
         "list_sizes": {str(size): int(count) for size, count in enumerate(np.bincount(sizes)) if count},
-        "funnel": funnel(candidates, [str(source) for source in plan.sources]),
+        "funnel": funnel(candidates, sources),
         "scores": {name: _spread(candidates, name) for name in candidates.scores},
-        "check": None if plan.check is None else estimate(result, options, sink),
+        "check": None if plan.judge is None else estimate(result, options, sink),
+        "recall": recall(result, options, sink),
     }
 
 
@@ -68,12 +76,25 @@ def funnel(candidates: Candidates, sources: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def recall(result: MiningResult, options: MiningOptions, sink: Sink = Silent()) -> dict[str, dict[str, Any]]:
+    """For each search by an approximate index the share of the exact nearest that it finds, with its interval."""
+    material, found = result.material, {}
+    for each in result.plan.searches:
+        if each.index != EXACT:
+            sample = min(options.recall_queries, len(material.queries))
+            share = material.store.recall(
+                each.model, each.depth, each.index, sample=sample, seed=material.seed, sink=sink
+            )
+            found[str(each)] = {"recall": share.mean, "queries": sample, "interval": [share.low, share.high]}
+    return found
+
+
 def estimate(result: MiningResult, options: MiningOptions, sink: Sink = Silent()) -> dict[str, Any]:
     """The share of the negatives that are relevant after all, judged on a sample, with Wilson's 95 % interval.
 
     Pairs for which there is no answer are left out and counted.
     """
-    material, candidates, judge = result.material, result.candidates, result.plan.check
+    material, candidates, judge = result.material, result.candidates, result.plan.judge
     assert judge is not None
     kept = np.flatnonzero(candidates.kept)
     size = min(options.check_sample, len(kept))
@@ -126,30 +147,22 @@ def write_candidates(path: Path, result: MiningResult, stamp: Mapping[str, str])
         stamp: what the file follows from: fingerprints, the step of training that the model is from.
     """
     candidates, material = result.candidates, result.material
-    codes = pa.array(["" if reason == Reason.KEPT else reason.name.lower() for reason in Reason])
+    codes = strings(["" if reason == Reason.KEPT else reason.name.lower() for reason in Reason])
+    sources = strings([str(source) for source in result.plan.sources])
     names = document_ids(material.dataset, material.made)
     columns: dict[str, pa.Array] = {
-        "query_id": _chosen(candidates.query, material.dataset.queries.ids),
-        "document_id": _chosen(candidates.document, names),
-        "positive_id": _chosen(candidates.positive, names),
-        "source": pa.DictionaryArray.from_arrays(
-            pa.array(candidates.source), pa.array([str(source) for source in result.plan.sources])
-        ),
-        "rank": pa.array(candidates.rank),
-        "rank_kept": pa.array(candidates.places()),
-        **{name: pa.array(_null(values)) for name, values in _in_order(candidates).items()},
-        "reason": pa.DictionaryArray.from_arrays(pa.array(candidates.reason), codes),
-        "label": pa.array(candidates.label),
-        "weight": pa.array(candidates.weight),
+        "query_id": coded(candidates.query, material.dataset.queries.ids),
+        "document_id": coded(candidates.document, names),
+        "positive_id": coded(candidates.positive, names),
+        "source": coded(candidates.source, sources),
+        "rank": column(candidates.rank),
+        "rank_kept": column(candidates.places()),
+        **{name: column(values, np.isnan(values)) for name, values in _in_order(candidates).items()},
+        "reason": coded(candidates.reason, codes),
+        "label": column(candidates.label),
+        "weight": column(candidates.weight),
     }
-    table = pa.table(columns).replace_schema_metadata({key: str(value) for key, value in sorted(stamp.items())})
-    with atomic(path) as partial:
-        parquet.write_table(table, partial, compression="zstd")
-
-
-def _chosen(rows: Int32[np.ndarray, " row"], ids: pa.LargeStringArray) -> pa.DictionaryArray:
-    """Ids by row, none for row -1; each id is there once."""
-    return pa.DictionaryArray.from_arrays(pa.array(rows, mask=rows < 0), ids)
+    write_table(path, columns, {key: str(value) for key, value in sorted(stamp.items())})
 
 
 def _in_order(candidates: Candidates) -> dict[str, Float32[np.ndarray, " row"]]:
@@ -157,33 +170,23 @@ def _in_order(candidates: Candidates) -> dict[str, Float32[np.ndarray, " row"]]:
     return {"score" if name == SOURCE else name: candidates.scores[name] for name in names}
 
 
-def _null(values: Float32[np.ndarray, " row"]) -> pa.Array:
-    return pa.array(values, mask=np.isnan(values))
-
-
-def _lists(candidates: Candidates) -> int:
-    return int(candidates.lists.max(initial=-1)) + 1
-
-
 def _spread(candidates: Candidates, name: str) -> dict[str, Any]:
     """Histograms of a score over common bins: of the negatives, of each reason, and of the positives."""
-    values = candidates.scores[name]
-    groups: dict[str, np.ndarray] = {"kept": values[candidates.kept]}
-    for reason in Reason:
-        if reason and len(own := values[candidates.reason == reason]):
-            groups[reason.name.lower()] = own
-    if name in candidates.positives.scores:
-        groups["known positives"] = candidates.positives.scores[name]
-    groups = {group: own[np.isfinite(own)] for group, own in groups.items()}
-    groups = {group: own for group, own in groups.items() if len(own)}
-    if not groups:
+    values = np.concatenate([candidates.scores[name], candidates.positives.scores.get(name, _NOTHING)])
+    known = np.full(len(values) - len(candidates), len(Reason), dtype=np.int8)  # a group behind those of the reasons
+    groups, finite = np.concatenate([candidates.reason, known]), np.isfinite(values)
+    if not finite.all():
+        values, groups = values[finite], groups[finite]
+    if not len(values):
         return {"edges": [], "counts": {}}
-    every = np.concatenate(list(groups.values()))
-    edges = np.linspace(float(every.min()), float(every.max()) or 1.0, BINS + 1)
-    if edges[0] >= edges[-1]:
-        edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
-    counts = {group: np.histogram(own, edges)[0].tolist() for group, own in groups.items()}
-    return {"edges": [float(edge) for edge in edges], "counts": counts}
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    place = ((values - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.int16).clip(0, BINS - 1)
+    counts = np.bincount(groups.astype(np.int16) * BINS + place, minlength=BINS * (1 + len(Reason))).reshape(-1, BINS)
+    names = [*(reason.name.lower() for reason in Reason), "known positives"]
+    found = {group: own.tolist() for group, own in zip(names, counts, strict=True) if own.any()}
+    return {"edges": np.linspace(low, high, BINS + 1).tolist(), "counts": found}
 
 
 def _example(result: MiningResult, row: int) -> dict[str, Any]:

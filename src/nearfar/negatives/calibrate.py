@@ -120,21 +120,30 @@ def doubts(candidates: Candidates, filters: Sequence[Filter], material: Material
 
 def _worst(candidates: Candidates, filters: Sequence[Filter]) -> int | None:
     """The place of the filter that dropped most, None where none dropped anything."""
-    counts = candidates.count()
-    worst = max(range(len(filters)), key=lambda place: counts[filters[place].reason], default=None)
-    return None if worst is None or not counts[filters[worst].reason] else worst
+    counts = [_dropped(candidates, part) for part in filters]
+    worst = max(range(len(filters)), key=counts.__getitem__, default=None)
+    return None if worst is None or not counts[worst] else worst
+
+
+def _dropped(candidates: Candidates, part: Filter) -> int:
+    """How many candidates a filter has dropped, or filters of the same kind."""
+    count = int((candidates.reason == part.reason).sum())
+    if isinstance(part, ScoreFilter) and part.unscored == "drop":
+        silent = candidates.reason == Reason.UNSCORED
+        count += int((silent & part.unknown(candidates)).sum()) if silent.any() else 0
+    return count
 
 
 def _blame(candidates: Candidates, filters: Sequence[Filter], worst: int, material: Material) -> str:
     """How much a filter dropped, and what would drop less."""
-    dropped = candidates.count()[filters[worst].reason] / len(candidates)
+    dropped = _dropped(candidates, filters[worst]) / len(candidates)
     advice = _advice(filters[worst], _reached(candidates, filters[worst:]), material)
     return f"{filters[worst]} dropped {_percent(dropped)} of the candidates. {advice}"
 
 
 def _reached(candidates: Candidates, filters: Sequence[Filter]) -> Candidates:
     """The candidates as they were before the first of some filters."""
-    again = np.isin(candidates.reason, [part.reason for part in filters])
+    again = np.isin(candidates.reason, [Reason.UNSCORED, *(part.reason for part in filters)])
     return replace(candidates, reason=np.where(again, np.int8(Reason.KEPT), candidates.reason))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int32, Int64
@@ -26,19 +27,20 @@ class Reason(IntEnum):
     DUPLICATE = 2  # another text with the identity of a positive
     SELF = 3  # the query's own text
     REPEATED = 4  # an earlier source proposed it already
-    ABSOLUTE = 5
-    MARGIN = 6
-    PERCENT = 7
-    CROSS_ENCODER = 8
-    JUDGE = 9
-    GUIDE = 10
-    NOISE = 11
-    CONSISTENCY = 12
-    CONTAMINATED = 13
-    RELABELLED = 14  # moved to the positives
-    QUERY = 15  # its query was dropped
-    WINDOW = 16
-    BUDGET = 17  # more than were asked for
+    UNSCORED = 5  # it, or its positive, has no score for a filter to go by
+    ABSOLUTE = 6
+    MARGIN = 7
+    PERCENT = 8
+    CROSS_ENCODER = 9
+    JUDGE = 10
+    GUIDE = 11
+    NOISE = 12
+    CONSISTENCY = 13
+    CONTAMINATED = 14
+    RELABELLED = 15  # moved to the positives
+    QUERY = 16  # its query was dropped
+    WINDOW = 17
+    BUDGET = 18  # more than were asked for
 
 
 class Label(IntEnum):
@@ -89,8 +91,12 @@ class Positives:
             each = np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
         else:
             each = {"min": np.minimum, "max": np.maximum}[how].reduceat(values, starts)
-        place = np.searchsorted(known, queries).clip(max=len(known) - 1)
-        return np.where(known[place] == queries, each[place], np.nan).astype(np.float32)
+        by_row: Float32[np.ndarray, " query"] = np.full(
+            1 + max(int(known[-1]), int(queries.max(initial=0))), np.nan, dtype=np.float32
+        )
+        by_row[known] = each
+        reduced: Float32[np.ndarray, " row"] = by_row[queries]
+        return reduced
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,45 +171,64 @@ class Candidates:
 
     def drop(self, which: Bool[np.ndarray, " row"], reason: Reason) -> "Candidates":
         """The same with a reason for some rows. A row that has one already keeps it."""
-        return replace(self, reason=np.where(which & self.kept, np.int8(reason), self.reason).astype(np.int8))
+        return self._with(reason=np.where(which & self.kept, np.int8(reason), self.reason))
 
     def with_scores(self, name: str, values: Float32[np.ndarray, " row"]) -> "Candidates":
         """The same with one more score."""
         if len(values) != len(self):
             raise ShapeError(f"The score {name!r} has {len(values)} values for {len(self)} candidates.")
-        return replace(self, scores={**self.scores, name: values})
+        return self._with(scores={**self.scores, name: values})
+
+    def _with(self, **changes: Any) -> "Candidates":
+        """The same rows with other entries in some columns; which list each is in need not be found again."""
+        changed = replace(self, **changes)
+        if "lists" in self.__dict__:
+            changed.__dict__["lists"] = self.lists
+        return changed
 
     @cached_property
     def lists(self) -> Int64[np.ndarray, " row"]:
         """The number of the list that each row is in, ascending from 0: one for a query, or for a pair."""
         if not len(self):
             return np.zeros(0, dtype=np.int64)
-        new = (self.query[1:] != self.query[:-1]) | (self.positive[1:] != self.positive[:-1])
-        return np.concatenate([[0], np.cumsum(new)]).astype(np.int64)
+        new = np.zeros(len(self), dtype=bool)
+        new[1:] = (self.query[1:] != self.query[:-1]) | (self.positive[1:] != self.positive[:-1])
+        return np.cumsum(new)
 
-    def hardest_first(self, by: str | None = None) -> Int64[np.ndarray, " row"]:
+    def hardest_first(
+        self, by: str | None = None, among: Bool[np.ndarray, " row"] | None = None
+    ) -> Int64[np.ndarray, " some"]:
         """Rows list by list, the hardest first: by a score, if one is named, then by rank, then by source.
 
         Rows without that score come last.
 
         Args:
             by: the name of a score, None for the ranks of the sources.
+            among: which rows; None for all.
         """
+        rows = np.arange(len(self)) if among is None else np.flatnonzero(among)
         ranks = 1 + int(self.rank.max(initial=0))
-        place = (self.lists * ranks + self.rank) * 128 + self.source
+        lists = self.lists[rows]
+        place = (lists * ranks + self.rank[rows]) * 128 + self.source[rows]
         if by is None:
-            return _sorted(place)
-        value = -self.score(by).astype(np.float64)
-        order = np.lexsort((place, np.where(np.isnan(value), np.inf, value), self.lists))
-        return order.astype(np.int64)
+            by_rank: Int64[np.ndarray, " some"] = rows[_sorted(place)]
+            return by_rank
+        value = -self.score(by)[rows].astype(np.float64)
+        order: Int64[np.ndarray, " some"] = rows[np.lexsort((place, np.where(np.isnan(value), np.inf, value), lists))]
+        return order
 
-    def places(self, by: str | None = None) -> Int32[np.ndarray, " row"]:
-        """The place of each kept row among the kept ones of its list, hardest first, from 0; -1 for a dropped one."""
-        order = self.hardest_first(by)
-        order = order[self.kept[order]]
+    def places(self, by: str | None = None, among: Bool[np.ndarray, " row"] | None = None) -> Int32[np.ndarray, " row"]:
+        """The place of each row among some of its list, hardest first, from 0; -1 for one that is not among them.
+
+        Args:
+            by: the name of a score, None for the ranks of the sources.
+            among: which rows; None for those that are kept.
+        """
+        order = self.hardest_first(by, self.kept if among is None else among)
         lists = self.lists[order]
+        starts = np.flatnonzero(np.diff(lists, prepend=-1))
         place = np.full(len(self), -1, dtype=np.int32)
-        place[order] = np.arange(len(order)) - np.searchsorted(lists, lists)
+        place[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
         return place
 
     def count(self) -> dict[Reason, int]:
@@ -245,25 +270,23 @@ def from_sources(
         found: for each source its documents and their scores, best first; -1 for none. Depths may differ.
         positives: of these queries.
     """
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("query", "document", "source", "rank", "score")}
-    for source, (documents, scores) in enumerate(found):
-        row, rank = np.nonzero(documents >= 0)
-        columns["query"].append(queries[row])
-        columns["document"].append(documents[row, rank])
-        columns["source"].append(np.full(len(row), source))
-        columns["rank"].append(rank)
-        columns["score"].append(scores[row, rank])
-    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-    size = len(joined["query"])
-    order = np.arange(size)
+    parts: list[tuple[np.ndarray, ...]] = []
+    for number, (documents, scores) in enumerate(found):
+        there = documents >= 0
+        query = np.broadcast_to(queries[:, None], there.shape)[there]
+        rank = np.broadcast_to(np.arange(there.shape[1], dtype=np.int32), there.shape)[there]
+        parts.append((query, documents[there], np.full(len(query), number, dtype=np.int8), rank, scores[there]))
+    query, document, source, rank, score = (np.concatenate(column) for column in zip(*parts, strict=True))
     if len(found) > 1:
-        order = np.lexsort((joined["rank"], joined["source"], joined["query"]))
+        order = np.argsort(query, kind="stable")  # the rest is in order already
+        query, document, source, rank, score = (each[order] for each in (query, document, source, rank, score))
+    size = len(query)
     return Candidates(
-        query=joined["query"][order].astype(np.int32),
-        document=joined["document"][order].astype(np.int32),
-        source=joined["source"][order].astype(np.int8),
-        rank=joined["rank"][order].astype(np.int32),
-        scores={SOURCE: joined["score"][order].astype(np.float32)},
+        query=query,
+        document=document,
+        source=source,
+        rank=rank,
+        scores={SOURCE: score},
         reason=np.zeros(size, dtype=np.int8),
         label=np.full(size, Label.NEGATIVE, dtype=np.int8),
         weight=np.ones(size, dtype=np.float32),

@@ -3,7 +3,7 @@
 from copy import copy
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Int32, Int64, UInt64
 
 from nearfar.data.tables import TRAIN, Dataset
 from nearfar.errors import DataError
@@ -53,7 +53,7 @@ class Closure:
 
     def holds(self, query: Int32[np.ndarray, " row"], document: Int32[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
         """Which pairs of a query row and a document row are known to belong together."""
-        return np.isin(_pair(query, self._document_ids[document]), self._pairs)
+        return is_in(_pair(query, self._document_ids[document]), self._pairs)
 
     def is_self(
         self, query: Int32[np.ndarray, " row"], document: Int32[np.ndarray, " row"]
@@ -64,11 +64,12 @@ class Closure:
 
     def apply(self, candidates: Candidates) -> Candidates:
         """Drop what is relevant, the query's own text, and what an earlier source has proposed."""
-        judged = np.isin(
-            _pair(candidates.query, candidates.document.astype(np.int64)),
+        related = self.holds(candidates.query, candidates.document)
+        judged = np.zeros(len(candidates), dtype=bool)
+        judged[related] = np.isin(
+            _pair(candidates.query[related], candidates.document[related].astype(np.int64)),
             _pair(self.positives.query, self.positives.document.astype(np.int64)),
         )
-        related = self.holds(candidates.query, candidates.document)
         found = candidates.drop(judged, Reason.POSITIVE).drop(related, Reason.DUPLICATE)
         found = found.drop(self.is_self(candidates.query, candidates.document), Reason.SELF)
         return found.drop(_repeated(candidates, self._document_ids[candidates.document]), Reason.REPEATED)
@@ -88,7 +89,28 @@ def _pair(query: Int32[np.ndarray, " row"], identity: Int64[np.ndarray, " row"])
 def _repeated(candidates: Candidates, identity: Int64[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
     """Rows whose query has the same text in an earlier row of the same list."""
     text = candidates.lists * _WIDTH + identity
-    order = np.argsort(text, kind="stable")
+    ordered = np.sort(text)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    rows = np.flatnonzero(is_in(text, twice))
+    order = rows[np.argsort(text[rows], kind="stable")]
     again = np.zeros(len(candidates), dtype=bool)
     again[order[1:]] = text[order[1:]] == text[order[:-1]]
     return again
+
+
+def is_in(keys: Int64[np.ndarray, " row"], known: Int64[np.ndarray, " known"]) -> Bool[np.ndarray, " row"]:
+    """As ``np.isin``, which sorts: quick where most keys are not known, by a table of hashes that rules them out."""
+    found = np.zeros(len(keys), dtype=bool)
+    if not len(known):
+        return found
+    bits = max(10, (16 * len(known)).bit_length())
+    table = np.zeros(2**bits, dtype=bool)
+    table[_hash(known, bits)] = True
+    near = np.flatnonzero(table[_hash(keys, bits)])
+    found[near] = np.isin(keys[near], known)
+    return found
+
+
+def _hash(keys: Int64[np.ndarray, " row"], bits: int) -> UInt64[np.ndarray, " row"]:
+    """Numbers of so many bits (Knuth, multiplicative hashing)."""
+    return (keys.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from nearfar.encoders.fingerprint import add_weights
 from nearfar.encoders.locate import locate
 from nearfar.encoders.quiet import quiet
 from nearfar.errors import ConfigError, DataError
@@ -86,9 +87,7 @@ def _hash(model: Any) -> str:
     for call in ("truncation", "padding"):  # left there by the last call, not part of the model
         content.pop(call, None)
     digest.update(f"{model} {model.max_seq_length} {model.prompts} {model.default_prompt_name} {content}".encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    add_weights(digest, model)
     return digest.hexdigest()
 
 

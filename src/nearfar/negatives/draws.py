@@ -19,18 +19,25 @@ def uniform(candidates: Candidates, material: Material, salt: str) -> Float64[np
         material: has the seed and the texts' keys.
         salt: tells the draws of one part from those of another.
     """
-    start = blake2b(f"{material.seed} {salt}".encode(), digest_size=8).digest()
-    state = np.repeat(np.frombuffer(start, dtype="<u8").astype(np.uint64), len(candidates))
     own = (candidates.positive >= 0)[:, None]
     keys = material.document_keys
-    for words in (
+    state = hashed(
+        f"{material.seed} {salt}",
         material.dataset.queries.keys[candidates.query],
         keys[candidates.document],
         np.where(own, keys[candidates.positive], np.uint64(0)),
-    ):
-        state = _mixed(_mixed(state ^ words[:, 0]) ^ words[:, 1])
+    )
     drawn: Float64[np.ndarray, " row"] = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return drawn
+
+
+def hashed(salt: str, *keys: UInt64[np.ndarray, "row 2"]) -> UInt64[np.ndarray, " row"]:
+    """A number for each row that looks random and follows from the salt and the keys of the row's texts."""
+    start = blake2b(salt.encode(), digest_size=8).digest()
+    state = np.repeat(np.frombuffer(start, dtype="<u8").astype(np.uint64), len(keys[0]))
+    for words in keys:
+        state = _mixed(_mixed(state ^ words[:, 0]) ^ words[:, 1])
+    return state
 
 
 def _mixed(state: UInt64[np.ndarray, " row"]) -> UInt64[np.ndarray, " row"]:

@@ -26,6 +26,7 @@ from nearfar.negatives.plan import Plan
 from nearfar.negatives.services import Services
 from nearfar.negatives.stages import chosen_queries, mine, prepare
 from nearfar.negatives.store import KeptVectors
+from nearfar.negatives.suspects import suspects
 from nearfar.negatives.vectors import ModelName
 
 ACCOUNT, EXAMPLES, CANDIDATES = "account.json", "examples.json", "candidates.parquet"
@@ -118,6 +119,9 @@ def run_job(
         made=result.material.made,
         by=by,
         group=plan.selection.groups(result.candidates, result.material),
+        suspects=suspects(result.candidates, plan.filters, options.suspects_per_list, by)
+        if options.suspects == "ignore"
+        else None,
     )
     write_json(place.folder / EXAMPLES, {"examples": examples(result)})
     write_json(place.folder / ACCOUNT, told)

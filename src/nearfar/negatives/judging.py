@@ -55,6 +55,11 @@ class CrossEncoder(Reader):
         cut = self.max_length is None or (is_whole(self.max_length) and self.max_length > 0)
         require(cut, self, "max_length", "a whole number above 0, or none")
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The cross-encoder."""
+        return (self.model,)
+
     def judge(self, material: Material) -> Judge:
         """The model, with the scores that are kept."""
         from nearfar.negatives.cross_encoder import CrossEncoderJudge, open_cross_encoder
@@ -116,6 +121,11 @@ class Cascade(Reader):
         for name in ("first", "second"):
             require(isinstance(getattr(self, name), Reader), self, name, "a CrossEncoder or a LanguageModel")
         require(is_number(self.flagged_from), self, "flagged_from", "a number")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those of both."""
+        return (*self.first.models, *self.second.models)
 
     def judge(self, material: Material) -> Judge:
         """Both."""

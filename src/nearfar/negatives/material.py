@@ -15,6 +15,7 @@ from nearfar.encoders.protocol import Similarity
 from nearfar.events import Silent, Sink
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.services import Services
+from nearfar.statistics.paired import MeanInterval
 from nearfar.types import Hits
 
 
@@ -53,8 +54,19 @@ class Store(Protocol):
     def vectors(self, model: str, sink: Sink = Silent()) -> Vectors:
         """The vectors of a model; the empty name is the model that is mined for."""
 
+    def embed(self, model: str, texts: Sequence[str], sink: Sink = Silent()) -> Float32[np.ndarray, "text dim"]:
+        """The vectors of texts that are in no table, as documents."""
+
     def search(self, model: str, depth: int, index: str, sink: Sink = Silent()) -> Hits:
         """The nearest searched documents of each query, as rows of the document table."""
+
+    def recall(
+        self, model: str, depth: int, index: str, *, sample: int, seed: int, sink: Sink = Silent()
+    ) -> MeanInterval:
+        """Which share of the exact nearest documents an index finds, on a sample of queries."""
+
+    def fingerprint(self, model: str) -> str:
+        """A hash of what the vectors of a model follow from, beside the texts."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,7 @@
 """The kinds of parts that a mining job is composed of. Each part is a frozen component with a text form."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -25,14 +26,21 @@ class Proposed:
     Attributes:
         hits: document rows for each of the job's queries, best first; rows behind the table are ``made``'s.
         made: texts that the source wrote, numbered from the end of the document table.
+        refused: how many texts it did not take, or could not write, by reason.
     """
 
     hits: Hits
     made: Made = field(default_factory=Made)
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 class Source(Component, ABC):
     """Where candidates come from."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models whose vectors it goes by; empty for the one that is mined for."""
+        return ()
 
     @abstractmethod
     def propose(self, material: Material, sink: Sink = Silent()) -> Proposed:
@@ -46,6 +54,11 @@ class Source(Component, ABC):
 
 class Scorer(Component, ABC):
     """Gives each pair of a query and a document a score by which filters and weights go."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that it opens; empty for the one that is mined for."""
+        return ()
 
     @abstractmethod
     def score(
@@ -67,6 +80,11 @@ class Part(Component, ABC):
         """Names of the scores it goes by, beside that of the source: the one in its field ``by``, if it has one."""
         by = getattr(self, "by", None)
         return () if by in (None, SOURCE) else (by,)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models whose vectors it goes by; empty for the one that is mined for."""
+        return ()
 
 
 class Filter(Part):
@@ -101,6 +119,11 @@ class Relabel(Part):
 
 class Selection(Part):
     """Chooses which of the kept candidates are handed out."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> int:
+        """How many candidates a list has when there are enough."""
 
     @abstractmethod
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:

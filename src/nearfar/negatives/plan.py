@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from nearfar.config.mining import MiningOptions
+from nearfar.encoders.locate import locate
 from nearfar.errors import ConfigError, did_you_mean
 from nearfar.events import Silent, Sink
 from nearfar.negatives.candidates import SOURCE, Candidates
@@ -21,6 +22,9 @@ from nearfar.negatives.registry import (
     parse_weight,
 )
 from nearfar.negatives.scorers import Model
+from nearfar.negatives.sources.retrieved import Dense, Hybrid
+from nearfar.retrieval.approximate import installed
+from nearfar.retrieval.kinds import EXACT
 
 _WIDTH = 2**32
 """More than there are documents."""
@@ -42,7 +46,7 @@ class Plan:
         selection: which of the kept are handed out.
         weights: what weighs those.
         select_first: whether selection comes before the filters.
-        check: who judges a sample of what came out.
+        judge: of a sample of what came out.
     """
 
     sources: tuple[Source, ...]
@@ -53,7 +57,7 @@ class Plan:
     selection: Selection
     weights: tuple[Weight, ...]
     select_first: bool
-    check: Scorer | None
+    judge: Scorer | None
 
     @classmethod
     def of(cls, options: MiningOptions) -> "Plan":
@@ -71,7 +75,7 @@ class Plan:
             selection=parse_selection(options.select),
             weights=tuple(parse_weight(text) for text in options.weights),
             select_first=options.order == "select",
-            check=None if options.check is None else parse_scorer(options.check),
+            judge=None if options.check is None else parse_scorer(options.check),
         )
         for part in plan.parts():
             for name in part.asks:
@@ -90,6 +94,43 @@ class Plan:
         stages = [*chosen, *judged] if self.select_first else [*judged, *chosen]
         yield from (part for part in (*stages, *self.weights) if part is not None)
 
+    @property
+    def searches(self) -> tuple[Dense, ...]:
+        """Every search by vectors, also those within another source."""
+        found: list[Dense] = []
+        waiting = list(self.sources)
+        while waiting:
+            source = waiting.pop(0)
+            if isinstance(source, Dense):
+                found.append(source)
+            elif isinstance(source, Hybrid):
+                waiting = [*source.sources, *waiting]
+        return tuple(dict.fromkeys(found))
+
+    def check(self) -> None:
+        """Make sure that what the parts name is there, before anything is computed. Opens no model.
+
+        Raises:
+            ConfigError: there is no such model or template, or FAISS is wanted and not installed.
+            DataError: there is no such run file.
+            ResourceError: a model can only be on the hub, and the hub cannot be reached.
+        """
+        asked = {name for part in self.parts() for name in part.asks}
+        scorers = [scorer for name, scorer in self.scorers.items() if name in asked]
+        for source in self.sources:
+            _ = source.fingerprint  # reads the files that it names
+        users: list[Source | Scorer | Part] = [
+            *self.sources,
+            *scorers,
+            *self.parts(),
+            *([] if self.judge is None else [self.judge]),
+        ]
+        for name in dict.fromkeys(name for user in users for name in user.models):
+            if name:
+                locate(name)
+        if any(search.index != EXACT for search in self.searches):
+            installed()
+
 
 @dataclass(eq=False)
 class Scoring:
@@ -100,12 +141,14 @@ class Scoring:
         scorers: by the name of their score.
         models: for each source the model by whose vectors it has searched, None for one that has not.
         sink: takes progress.
+        unanswered: by score, how many candidates and positives that it was asked for have none.
     """
 
     material: Material
     scorers: Mapping[str, Scorer]
     models: Sequence[str | None] = ()
     sink: Sink = field(default_factory=Silent)
+    unanswered: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def apply(self, part: Part, candidates: Candidates) -> Candidates:
         """The candidates after a part, which has the scores it goes by."""
@@ -121,6 +164,9 @@ class Scoring:
         missing = candidates.kept & np.isnan(values)
         values[missing] = self._of(scorer, candidates.query[missing], candidates.document[missing])
         own = self._of(scorer, positives.query, positives.document)
+        silent = {"candidates": int(np.isnan(values[missing]).sum()), "positives": int(np.isnan(own).sum())}
+        if any(silent.values()):
+            self.unanswered[name] = silent
         return replace(candidates.with_scores(name, values), positives=positives.with_scores(name, own))
 
     def _found_by(self, scorer: Scorer, candidates: Candidates) -> Bool[np.ndarray, " row"]:

@@ -12,6 +12,7 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.DUPLICATE: "It has the text of a judged positive, under another id or in other spelling.",
         Reason.SELF: "It is the text of the query itself.",
         Reason.REPEATED: "An earlier source proposed it for the same query.",
+        Reason.UNSCORED: "It has no score that a filter could go by, or its positive has none.",
         Reason.ABSOLUTE: "Its score is beyond a fixed limit.",
         Reason.MARGIN: "It does not score lower than the positive by the margin.",
         Reason.PERCENT: "It scores above the set share of the positive's score.",
@@ -29,9 +30,10 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
 )
 """One sentence for each reason, ``KEPT`` among them."""
 
-KNOWN, TWICE, SUSPECTED, UNFIT, SPARE, KEPT = (
+KNOWN, TWICE, UNKNOWN, SUSPECTED, UNFIT, SPARE, KEPT = (
     "known to be relevant",
     "proposed before",
+    "without a score",
     "may be relevant",
     "unfit for training",
     "not chosen",
@@ -42,6 +44,7 @@ GROUPS: Mapping[str, tuple[Reason, ...]] = MappingProxyType(
     {
         KNOWN: (Reason.POSITIVE, Reason.DUPLICATE, Reason.SELF),
         TWICE: (Reason.REPEATED,),
+        UNKNOWN: (Reason.UNSCORED,),
         SUSPECTED: (
             Reason.ABSOLUTE,
             Reason.MARGIN,

@@ -1,12 +1,13 @@
 """All parts of a mining job by name: where their text forms are read, and what the reference says of them."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from functools import cache
-from typing import Generic, TypeVar
+from functools import cache, wraps
+from typing import Any, Generic, TypeVar
 
 from nearfar.config.component import Component, parse_component
+from nearfar.errors import ConfigError
 from nearfar.negatives.filters.consistency import Consistency
 from nearfar.negatives.filters.contamination import Contaminated
 from nearfar.negatives.filters.noise import Noise
@@ -16,6 +17,7 @@ from nearfar.negatives.relabel import DropQuery, ToPositive
 from nearfar.negatives.selection import ByEpoch, MarginBins, Padded, SimANS, Softmax, Stride, Top, Uniform
 from nearfar.negatives.weights import Doubt, Propensity
 from nearfar.negatives.windows import Window
+from nearfar.retrieval.kinds import EXACT, KINDS, IndexKind
 
 Kind = TypeVar("Kind", bound=Component, covariant=True)
 
@@ -165,8 +167,16 @@ METHODS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 
 def parse_source(text: str) -> Source:
-    """Build the source that a text names. Raises ConfigError with the nearest name."""
-    return _parse(text, sources(), "source")
+    """Build the source that a text names. Raises ConfigError with the nearest name.
+
+    The name of a search, as in ``Dense(index=HNSW(links=16))``, may stand there without quotes.
+    """
+    known: dict[str, Callable[..., Source | str]] = {name: each.make for name, each in sources().items()}
+    known |= {EXACT: lambda: EXACT} | {name: _text_of(kind) for name, kind in KINDS.items()}
+    found = parse_component(text, known, "source")
+    if not isinstance(found, Source):
+        raise ConfigError(f"{text!r} is how Dense searches, and no source. Write it as Dense(index={found!r}).")
+    return found
 
 
 def parse_scorer(text: str) -> Scorer:
@@ -204,6 +214,16 @@ def described() -> dict[str, Mapping[str, Registered[Component]]]:
         "Selections": SELECTIONS,
         "Weights": WEIGHTS,
     }
+
+
+def _text_of(kind: Callable[..., IndexKind]) -> Callable[..., str]:
+    """What makes the text form of an index."""
+
+    @wraps(kind)
+    def text(**settings: Any) -> str:
+        return str(kind(**settings))
+
+    return text
 
 
 def _parse(text: str, known: Mapping[str, Registered[Kind]], kind: str) -> Kind:

@@ -18,7 +18,7 @@ _AT_ONCE = 65_536
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Scorer):
-    """The similarity of the two vectors by a model, as a search gives it. Texts that a source made have none.
+    """The similarity of the two vectors by a model, as a search gives it.
 
     Attributes:
         name: of the model, as for ``--model``; empty for the one that is mined for.
@@ -26,27 +26,30 @@ class Model(Scorer):
 
     name: str = ""
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one whose vectors are compared."""
+        return (self.name,)
+
     def score(
         self, material: Material, queries: np.ndarray, documents: np.ndarray, sink: Sink = Silent()
     ) -> Float32[np.ndarray, " pair"]:
         """The scores of pairs of a query row and a document row."""
         vectors = material.store.vectors(self.name, sink)
+        own, made = vectors.documents, vectors.documents[:0]
+        if (documents >= len(own)).any():
+            made = material.store.embed(self.name, material.made.texts, sink)
         places = np.searchsorted(material.queries, queries)
-        known = documents < len(vectors.documents)
         scores = np.full(len(queries), np.nan, dtype=np.float32)
-        pairs = np.flatnonzero(known)
-        for start in track(range(0, len(pairs), _AT_ONCE), "scoring", sink, len(pairs), _AT_ONCE):
-            part = pairs[start : start + _AT_ONCE]
+        for start in track(range(0, len(queries), _AT_ONCE), "scoring", sink, len(queries), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
             left, rows = np.unique(places[part], return_inverse=True)
             right, columns = np.unique(documents[part], return_inverse=True)
-            queries_of, documents_of = (
-                Block(table[chosen], 0, side, vectors.similarity).vectors
-                for table, chosen, side in (
-                    (vectors.queries, left, "query"),
-                    (vectors.documents, right, "document"),
-                )
-            )
+            first_made = int(np.searchsorted(right, len(own)))
+            known, fresh = own[right[:first_made]], made[right[first_made:] - len(own)]
+            sides = (vectors.queries[left], "query"), (np.concatenate([known, fresh]), "document")
+            asked, found = (Block(table, 0, side, vectors.similarity).vectors for table, side in sides)
             order = np.argsort(rows, kind="stable")
             with conditions():
-                scores[part[order]] = score(queries_of, documents_of, rows[order], columns[order])
+                scores[start + order] = score(asked, found, rows[order], columns[order])
         return scores

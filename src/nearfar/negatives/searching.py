@@ -16,8 +16,9 @@ from nearfar.encoders.protocol import Similarity
 from nearfar.errors import DataError, ResourceError
 from nearfar.events import Silent, Sink
 from nearfar.negatives.shards import alone
-from nearfar.retrieval.approximate import Index, parse_index
+from nearfar.retrieval.approximate import Index
 from nearfar.retrieval.dense import search
+from nearfar.retrieval.kinds import parse_index
 from nearfar.types import Hits
 
 HIT = np.dtype([("document", "<i4"), ("score", "<f4")])

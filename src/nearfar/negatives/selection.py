@@ -275,9 +275,13 @@ class Padded(Selection):
         """What the other selection goes by."""
         return self.selection.asks
 
+    @property
+    def wanted(self) -> int:
+        """As many as the other selection wants."""
+        return self.selection.wanted
+
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which kept rows are chosen."""
-        assert isinstance(self.selection, Counted)
         reserve = candidates.kept & (candidates.source == self.source)
         chosen = self.selection.chosen(candidates.drop(reserve, Reason.BUDGET), material)
         have = np.bincount(candidates.lists[chosen], minlength=1 + int(candidates.lists.max(initial=0)))

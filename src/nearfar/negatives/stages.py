@@ -6,9 +6,9 @@ goes on with the sources that are whole; one whose model, data or settings have 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as parquet
 from jaxtyping import Int32
 
 from nearfar.config.mining import MiningOptions
+from nearfar.data.arrow import column, strings
 from nearfar.data.tables import Dataset
 from nearfar.events import Message, Silent, Sink
 from nearfar.files import replace_folder, write_json
@@ -42,11 +43,15 @@ class MiningResult:
         material: what it was about, with the texts that sources made.
         candidates: every row, with its reason.
         plan: the parts.
+        refused: for each source, how many texts it did not take, by reason.
+        unanswered: by score, how many candidates and positives that it was asked for have none.
     """
 
     material: Material
     candidates: Candidates
     plan: Plan
+    refused: tuple[Mapping[str, int], ...] = ()
+    unanswered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def prepare(dataset: Dataset, options: MiningOptions, store: Store, services: Services) -> Material:
@@ -115,7 +120,13 @@ def mine(
     scoring = Scoring(material, plan.scorers, models, sink)
     for part in plan.parts():
         found = scoring.apply(part, found)
-    return MiningResult(material=material, candidates=found, plan=plan)
+    return MiningResult(
+        material=material,
+        candidates=found,
+        plan=plan,
+        refused=tuple(each.refused for each in proposed),
+        unanswered=scoring.unanswered,
+    )
 
 
 def _tell_short(material: Material, proposed: Sequence[Proposed], plan: Plan, sink: Sink) -> None:
@@ -134,7 +145,8 @@ def _tell_short(material: Material, proposed: Sequence[Proposed], plan: Plan, si
 
 def _proposed(source: Source, material: Material, folder: Path, key: str, sink: Sink) -> Proposed:
     """What a source proposes: read where it is kept, else computed and kept."""
-    digest = hashlib.blake2b(f"{key} {material.seed} {source.fingerprint}".encode(), digest_size=16)
+    models = [material.store.fingerprint(name) for name in source.models if name]  # the key has the one mined for
+    digest = hashlib.blake2b(f"{key} {material.seed} {source.fingerprint} {models}".encode(), digest_size=16)
     digest.update(material.queries.astype("<i4").tobytes())
     fingerprint = digest.hexdigest()
     kept = _read(folder, fingerprint)
@@ -148,18 +160,20 @@ def _proposed(source: Source, material: Material, folder: Path, key: str, sink: 
 def _write(folder: Path, proposed: Proposed, source: str, fingerprint: str) -> None:
     np.save(folder / "documents.npy", proposed.hits.documents)
     np.save(folder / "scores.npy", proposed.hits.scores)
-    made = {"text": pa.array(proposed.made.texts, pa.large_string()), "parent": pa.array(proposed.made.parents)}
+    made = {"text": strings(proposed.made.texts), "parent": column(proposed.made.parents)}
     parquet.write_table(pa.table(made), folder / "made.parquet")
-    write_json(folder / "source.json", {"source": source, "fingerprint": fingerprint})
+    record = {"source": source, "fingerprint": fingerprint, "refused": dict(proposed.refused)}
+    write_json(folder / "source.json", record)
 
 
 def _read(folder: Path, fingerprint: str) -> Proposed | None:
     """What a folder keeps, None where it is not what the fingerprint stands for, or damaged."""
     with suppress(OSError, ValueError, KeyError, EOFError):
-        if json.loads((folder / "source.json").read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
+        record = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+        if record["fingerprint"] != fingerprint:
             return None
         hits = Hits(np.load(folder / "documents.npy"), np.load(folder / "scores.npy"))
         table = parquet.read_table(folder / "made.parquet")
         made = Made(texts=tuple(table["text"].to_pylist()), parents=table["parent"].to_numpy().astype(np.int32))
-        return Proposed(hits, made)
+        return Proposed(hits, made, record["refused"])
     return None

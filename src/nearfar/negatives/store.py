@@ -5,12 +5,12 @@ and texts; for hits the vectors themselves. So nothing stale is ever taken, and 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Float32, Int, Int32
 
 from nearfar.data.tables import Dataset, Texts
 from nearfar.encoders.protocol import Encoder, Role, TorchEncoder
@@ -24,14 +24,15 @@ from nearfar.negatives.shards import Kept, Shard, computed, folder_of
 from nearfar.negatives.vectors import Encode, Identity, ModelName, check_same, identity
 from nearfar.retrieval.approximate import Index, measured_recall
 from nearfar.retrieval.best import merge
+from nearfar.retrieval.kinds import EXACT
 from nearfar.statistics.paired import MeanInterval
 from nearfar.types import Hits
 
-EXACT = "Exact"
-"""The name of the search that looks at every document; any other is that of a FAISS index."""
-
 TEXTS = 2_048
 """Texts of a task: enough to be sorted by length, few enough that a small corpus keeps several processes busy."""
+
+Read = Callable[[int, int], Sequence[str]]
+"""Gives texts from a place to another."""
 
 QUERIES, DOCUMENTS = 8_192, 262_144
 """Queries and documents of a search task: with 384 dimensions, some seconds of one core."""
@@ -87,6 +88,17 @@ class KeptVectors:
         """
         expected, queries, documents = self._both(model, sink)
         return Vectors(queries.array, documents.array, expected.similarity)
+
+    def embed(self, model: str, texts: Sequence[str], sink: Sink = Silent()) -> Float32[np.ndarray, "text dim"]:
+        """The vectors of texts that are in no table, as documents; left on disk.
+
+        Raises:
+            ConfigError: as ``vectors``; so are the other errors.
+        """
+        expected = self._identity(model)
+        kept = self._kept(model, expected, Role.DOCUMENT, lambda first, last: texts[first:last], len(texts), sink)
+        self._opened.clear()
+        return kept.array
 
     def search(self, model: str, depth: int, index: str, sink: Sink = Silent()) -> Hits:
         """The nearest searched documents of each query, as rows of the document table.
@@ -213,30 +225,34 @@ class KeptVectors:
     ) -> Kept:
         """The vectors of some rows of a table."""
         if (expected, role) not in self._sides:
-            key = {**asdict(expected), "role": str(role), "texts": _texts_hash(texts, rows), "window": TEXTS}
-            self._sides[expected, role] = computed(
-                folder_of(self._folder, role, key),
-                key,
-                len(rows),
-                [self._encode(model, expected, role, texts, rows[slice(*block)]) for block in blocks(len(rows), TEXTS)],
-                lambda parts: parts,
-                self._engine,
-                sink,
-                "Encoding queries" if role is Role.QUERY else "Encoding documents",
+            self._sides[expected, role] = self._kept(
+                model, expected, role, lambda first, last: texts.take(rows[first:last]), len(rows), sink
             )
         return self._sides[expected, role]
 
-    def _encode(
-        self, model: str, expected: Identity, role: Role, texts: Texts, rows: Int32[np.ndarray, " row"]
-    ) -> Shard:
-        """The encoding of some rows of a table."""
+    def _kept(self, model: str, expected: Identity, role: Role, read: Read, count: int, sink: Sink) -> Kept:
+        """The vectors of some texts."""
+        key = {**asdict(expected), "role": str(role), "texts": _texts_hash(read, count), "window": TEXTS}
+        return computed(
+            folder_of(self._folder, role, key),
+            key,
+            count,
+            [self._encode(model, expected, role, read, *block) for block in blocks(count, TEXTS)],
+            lambda parts: parts,
+            self._engine,
+            sink,
+            "Encoding queries" if role is Role.QUERY else "Encoding documents",
+        )
+
+    def _encode(self, model: str, expected: Identity, role: Role, read: Read, first: int, last: int) -> Shard:
+        """The encoding of a window of texts."""
 
         def task() -> Encode:
             here = self._engine.in_this_process
             given = self._encoder(model) if here else self._name(model)
-            return Encode(model=given, expected=expected, role=role, texts=texts.take(rows))
+            return Encode(model=given, expected=expected, role=role, texts=read(first, last))
 
-        return Shard(size=len(rows), task=task)
+        return Shard(size=last - first, task=task)
 
     def _name(self, model: str) -> ModelName | Encoder:
         """How a model is opened, or what it is."""
@@ -266,11 +282,11 @@ class KeptVectors:
         return self._identities[model]
 
 
-def _texts_hash(texts: Texts, rows: Int32[np.ndarray, " row"]) -> str:
+def _texts_hash(read: Read, count: int) -> str:
     """128 bits over some texts, letter by letter, in their order."""
     digest = hashlib.blake2b(digest_size=16)
-    for first, last in blocks(len(rows), TEXTS):
-        for text in texts.take(rows[first:last]):
+    for first, last in blocks(count, TEXTS):
+        for text in read(first, last):
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.hexdigest()

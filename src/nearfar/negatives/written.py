@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64, UInt64
 
 from nearfar.data.identity import text_key, text_keys
+from nearfar.negatives.draws import hashed
 from nearfar.negatives.material import Made, Material
 from nearfar.negatives.parts import Proposed
 from nearfar.types import Hits
@@ -56,7 +57,9 @@ class Written:
             documents[place, : len(row_list)] = row_list
         scores = np.where(documents >= 0, -np.arange(width, dtype=np.float32), -np.inf).astype(np.float32)
         return Proposed(
-            Hits(documents, scores), Made(texts=tuple(self.texts[place] for place in first), parents=self.parent[first])
+            Hits(documents, scores),
+            Made(texts=tuple(self.texts[place] for place in first), parents=self.parent[first]),
+            self.refused,
         )
 
 
@@ -67,7 +70,8 @@ def pairs_to_write_for(
     positives = material.closure.positives
     mine = np.isin(positives.query, material.queries)
     query, document = positives.query[mine], positives.document[mine]
-    luck = _mixed(material.dataset.queries.keys[query], material.dataset.documents.keys[document], material.seed)
+    keys = material.dataset.queries.keys[query], material.dataset.documents.keys[document]
+    luck = hashed(f"{material.seed} written", *keys)
     order = np.lexsort((luck, query))
     query, document = query[order], document[order]
     place = np.arange(len(query)) - np.searchsorted(query, query)
@@ -123,15 +127,3 @@ def _rows(keys: UInt64[np.ndarray, "row 2"], texts: Sequence[str]) -> Int64[np.n
     near = np.flatnonzero(np.isin(keys[:, 0], wanted[:, 0]))
     known = {keys[row].tobytes(): int(row) for row in near}
     return np.array([known.get(key.tobytes(), -1) for key in wanted], dtype=np.int64)
-
-
-def _mixed(
-    first: UInt64[np.ndarray, "pair 2"], second: UInt64[np.ndarray, "pair 2"], seed: int
-) -> UInt64[np.ndarray, " pair"]:
-    """A number for each pair of keys that looks random and is the same wherever the pair stands."""
-    factor = np.random.default_rng(seed).integers(1, 2**63, size=4, dtype=np.uint64) | np.uint64(1)
-    with np.errstate(over="ignore"):
-        mixed: UInt64[np.ndarray, " pair"] = (np.concatenate([first, second], axis=1) * factor).sum(axis=1)
-        mixed ^= mixed >> np.uint64(31)
-        mixed *= factor[0]
-    return mixed

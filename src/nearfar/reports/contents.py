@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from nearfar.evaluation.calibrated import Calibration
+from nearfar.evaluation.space import Geometry
+
 AGAIN = "again"
 """The new run folder in the command that repeats a run."""
 
@@ -56,7 +59,7 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """``data.json``: counts of the data, never its texts. ``duplicates`` is by side."""
+    """``data.json``: counts of the data, never its texts. ``duplicates`` is by side; ``mined`` is empty without any."""
 
     name: str = ""
     source: str = ""
@@ -70,6 +73,7 @@ class DataFacts:
     notes: tuple[str, ...] = ()
     positives_per_query: Mapping[str, int] = field(default_factory=dict)
     words: Mapping[str, Histogram] = field(default_factory=dict)
+    mined: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +215,20 @@ class MapPoints:
     pairs: Int64[np.ndarray, " point"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Calibrations:
+    """``evaluation/calibration.json``: what the scores of each system are good for."""
+
+    systems: Mapping[str, Calibration]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometries:
+    """``evaluation/geometry.json``: the space of each system."""
+
+    systems: Mapping[str, Geometry]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
     """Everything a run folder holds. A part is None when its file is missing, as after an interruption."""
@@ -224,3 +242,5 @@ class Run:
     pair_scores: PairScores | None
     examples: Examples | None
     map: Mapping[str, MapPoints] | None
+    calibration: Mapping[str, Calibration] | None
+    geometry: Mapping[str, Geometry] | None

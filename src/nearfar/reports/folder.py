@@ -17,9 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from nearfar.errors import DataError, did_you_mean, first_few
 from nearfar.reports.contents import (
     About,
+    Calibrations,
     Curve,
     DataFacts,
     Examples,
+    Geometries,
     MapPoints,
     PairScores,
     PerQuery,
@@ -35,7 +37,8 @@ PER_QUERY, PAIR_SCORES, MAP = (
     "evaluation/score_pairs.parquet",
     "evaluation/map.parquet",
 )
-FILES = (RUN, CONFIG, DATA, TRAINING, SCORES, EXAMPLES, PER_QUERY, PAIR_SCORES, MAP)
+CALIBRATION, GEOMETRY = "evaluation/calibration.json", "evaluation/geometry.json"
+FILES = (RUN, CONFIG, DATA, TRAINING, SCORES, EXAMPLES, PER_QUERY, PAIR_SCORES, MAP, CALIBRATION, GEOMETRY)
 
 Value = TypeVar("Value")
 
@@ -58,6 +61,7 @@ def read_run(folder: Path) -> Run:
             "Give the folder that the training run wrote."
         )
     config = folder / CONFIG
+    calibration, geometry = read_json(folder / CALIBRATION, Calibrations), read_json(folder / GEOMETRY, Geometries)
     return Run(
         about=read_json(folder / RUN, About),
         config=_text(config) if config.is_file() else None,
@@ -68,6 +72,8 @@ def read_run(folder: Path) -> Run:
         pair_scores=_pair_scores(folder / PAIR_SCORES),
         examples=read_json(folder / EXAMPLES, Examples),
         map=_map(folder / MAP),
+        calibration=calibration.systems if calibration is not None else None,
+        geometry=geometry.systems if geometry is not None else None,
     )
 
 

@@ -42,15 +42,19 @@ class ExampleGroup:
     shown: tuple[Example, ...]
 
 
-def write_mining_report(folder: Path) -> Path:
+def write_mining_report(folder: Path, out: Path | None = None) -> Path:
     """Write the page of the mining job in a folder and give its path; an older one is replaced.
+
+    Args:
+        folder: of the job; only its files are read.
+        out: the file to write; ``report.html`` in the folder when None.
 
     Raises:
         DataError: the folder holds no account of a mining job, or a file in it is broken.
         ResourceError: the page cannot be written.
     """
     page = render(read_mining(folder), folder.name)
-    target = folder / REPORT
+    target = folder / REPORT if out is None else out
     write_text(target, page)
     return target
 
@@ -77,6 +81,7 @@ def render(run: MiningRun, name: str) -> str:
         command="mine",
         headline=mining_words.headline(account),
         lede=[mining_words.funnel(account), *mining_words.made(account), mining_words.estimate(account)],
+        remarks=[*mining_words.unanswered(account), *mining_words.refused(account)],
         reasons=list(reason_rows(account)),
         groups=[(group, _style(reasons[0])) for group, reasons in GROUPS.items() if account.total.group(group)],
         lists=mining_words.lists(account),

@@ -72,6 +72,14 @@ class Recall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unanswered:
+    """How many of those that a score was asked for have none."""
+
+    candidates: int
+    positives: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
     """The account of a mining job.
 
@@ -88,6 +96,8 @@ class Account:
         check: the estimate, if one was asked for.
         recall: of approximate indexes, by the text form of their source.
         asked: negatives of a list when there are enough; None when the account does not say.
+        unanswered: by the name of a score that was asked for and is not known of all.
+        refused: by the text form of a source, how many texts it left out, by reason.
     """
 
     queries: int
@@ -102,6 +112,8 @@ class Account:
     check: Check | None = None
     recall: Mapping[str, Recall] | None = None
     asked: int | None = None
+    unanswered: Mapping[str, Unanswered] = field(default_factory=dict)
+    refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @cached_property
     def total(self) -> SourceRow:

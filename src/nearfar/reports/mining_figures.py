@@ -4,14 +4,34 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from nearfar.negatives.candidates import Reason
-from nearfar.negatives.reasons import GROUP_OF, GROUPS, KEPT, KNOWN, SPARE, SUSPECTED, TWICE, UNFIT, code, title
+from nearfar.negatives.reasons import (
+    GROUP_OF,
+    GROUPS,
+    KEPT,
+    KNOWN,
+    SPARE,
+    SUSPECTED,
+    TWICE,
+    UNFIT,
+    UNKNOWN,
+    code,
+    title,
+)
 from nearfar.reports.canvas import Figure, Trace, axis, hover_text, layout, line_at, note
 from nearfar.reports.distributions import bars_figure
 from nearfar.reports.mining_contents import KNOWN_POSITIVES, Account, SourceRow, Spread
 from nearfar.reports.mining_words import share
 from nearfar.reports.words import count
 
-COLOURS = {KNOWN: "@base", TWICE: "@bm25", SUSPECTED: "@tuned", UNFIT: "@ink", SPARE: "@bm25/0.45", KEPT: "@good"}
+COLOURS = {
+    KNOWN: "@base",
+    TWICE: "@bm25",
+    UNKNOWN: "@ink/0.45",
+    SUSPECTED: "@tuned",
+    UNFIT: "@ink",
+    SPARE: "@bm25/0.45",
+    KEPT: "@good",
+}
 """Of each group of reasons."""
 
 _HALF = 0.5

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from nearfar.negatives.reasons import GROUPS, KEPT, KNOWN, SPARE, SUSPECTED, TWICE, UNFIT
+from nearfar.negatives.reasons import GROUPS, KEPT, KNOWN, SPARE, SUSPECTED, TWICE, UNFIT, UNKNOWN
 from nearfar.reports.mining_contents import KNOWN_POSITIVES, Account, Spread
 from nearfar.reports.words import count
 
 _SAID = {
     KNOWN: "are known to be relevant",
     TWICE: "were proposed by an earlier source already",
+    UNKNOWN: "have no score to go by",
     SUSPECTED: "were dropped because they may be relevant",
     UNFIT: "belong to queries or texts that are unfit for training",
     SPARE: "were not needed, or are outside the window",
@@ -69,6 +70,22 @@ def made(account: Account) -> Iterator[str]:
         )
     if account.made:
         yield f"Sources wrote {several(account.made, 'text')}."
+
+
+def unanswered(account: Account) -> Iterator[str]:
+    """For each score how many candidates and positives that were asked about have none."""
+    for name, missing in account.unanswered.items():
+        one = missing.candidates + missing.positives == 1
+        who = [several(missing.candidates, "candidate")] if missing.candidates else []
+        who += [several(missing.positives, "positive")] if missing.positives else []
+        yield f"{' and '.join(who)} {'has' if one else 'have'} no answer for the score {name}."
+
+
+def refused(account: Account) -> Iterator[str]:
+    """For each source that writes, which texts were not taken and why."""
+    for source, reasons in account.refused.items():
+        listed = ", ".join(f"{count(number)} {reason}" for reason, number in reasons.items())
+        yield f"{source} left out {several(sum(reasons.values()), 'text')}: {listed}."
 
 
 def lists(account: Account) -> str:

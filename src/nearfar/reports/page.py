@@ -22,6 +22,7 @@ from nearfar.reports import distributions, figures, training_figures, words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Comparison, DataFacts, Run, Scores, Training
 from nearfar.reports.folder import read_run
+from nearfar.reports.shape import draw_shape, render_shape
 
 REPORT = "report.html"
 MARKS = 100
@@ -69,7 +70,11 @@ def render(run: Run) -> str:
     """The page as text. The same run gives the same text."""
     drawn = draw(run)
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
         "decimal": words.decimal,
@@ -91,8 +96,10 @@ def render(run: Run) -> str:
         comparisons=_columns(run.scores) if run.scores is not None else {},
         primary=words.primary_measure(run.scores) if run.scores is not None else None,
         figures=drawn,
+        shape=render_shape(run, drawn, environment),
         splits=splits(run.data) if run.data is not None else [],
-        css=Markup(asset("report.css")),
+        mined=mined_facts(run.data) if run.data is not None else [],
+        css=Markup(asset("report.css") + asset("shape.css")),
         javascript=Markup(asset("report.js")),
         payload=embedded_json({name: {"data": one.data, "layout": one.layout} for name, one in drawn.items()}),
         plotly=plotly_bundle(),
@@ -114,6 +121,7 @@ def draw(run: Run) -> dict[str, Figure]:
         drawn += _training_figures(run.training, primary, best_step)
     if run.pair_scores is not None:
         drawn += [distributions.similarity_figure(system, run.pair_scores) for system in ("base", "tuned")]
+    drawn += draw_shape(run)
     if run.map is not None:
         drawn += [
             distributions.map_figure(system, run.map[system]) for system in ("base", "tuned") if system in run.map
@@ -220,6 +228,21 @@ def splits(data: DataFacts) -> list[tuple[str, int | None, int | None]]:
     """``(split, queries, pairs)`` in the order of the file."""
     names = dict.fromkeys([*data.queries, *data.pairs])
     return [(name, data.queries.get(name), data.pairs.get(name)) for name in names]
+
+
+def mined_facts(data: DataFacts) -> list[tuple[str, str]]:
+    """What is said of mined negatives; nothing where there are none."""
+    known = data.mined
+    if not known.get("queries"):
+        return []
+    negatives, without, queries = known.get("negatives", 0), known.get("without", 0), known["queries"]
+    share = words.decimal(100 * without / queries, 1)
+    said = [
+        ("Mined negatives", f"{words.count(negatives)}, {words.decimal(negatives / queries, 1)} for a training query"),
+        ("Training queries without mined negatives", f"{words.count(without)} ({share} %)"),
+    ]
+    ignored = known.get("ignored", 0)
+    return [*said, ("Pairs ignored, since they may be relevant", words.count(ignored))] if ignored else said
 
 
 def embedded_json(value: Mapping[str, Any]) -> Markup:

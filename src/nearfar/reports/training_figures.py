@@ -72,6 +72,7 @@ def inside_figures(train: Mapping[str, Curve], best_step: int | None) -> list[Fi
         gradient_figure(train, best_step),
         effective_figure(train, best_step),
         temperature_figure(train, best_step),
+        age_figure(train, best_step),
     ]
     return [figure for figure in drawn if figure is not None]
 
@@ -180,6 +181,24 @@ def temperature_figure(train: Mapping[str, Curve], best_step: int | None) -> Fig
     if curve is None or not curve.steps or max(curve.values) - min(curve.values) <= _STEADY * max(curve.values):
         return None
     return _curve_figure("temperature", "Temperature", curve, best_step, axis(rangemode="tozero"), places=4)
+
+
+def age_figure(train: Mapping[str, Curve], best_step: int | None) -> Figure | None:
+    """How many steps ago the negatives of a step were mined, where a run mines while it trains; as it was logged."""
+    curve = train.get("negatives_age")
+    if curve is None or not curve.steps:
+        return None
+    title = "Age of the mined negatives, in steps"
+    line = _line(curve.steps, curve.values, colour("tuned"), 2.5, "age")
+    return Figure(
+        name="age",
+        title=title,
+        description=f"{title}: the first mined ones are seen at step {count(curve.steps[0])}, the oldest are "
+        f"{count(round(max(curve.values)))} steps old.",
+        height=300,
+        data=[line | {"hovertemplate": "step %{x}: %{y:.0f} steps<extra></extra>"}],
+        layout=layout(_steps(), axis(rangemode="tozero"), **_best(best_step, curve.steps[-1])),
+    )
 
 
 def _curve_figure(

@@ -7,7 +7,7 @@ depends on which of them is first. The same vectors, settings and version of FAI
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int, Int32
 
-from nearfar.config.component import parse_component
 from nearfar.errors import ConfigError, DataError, ShapeError, did_you_mean
 from nearfar.events import Silent, Sink, track
 from nearfar.files import replace_folder, write_json
 from nearfar.retrieval.best import Best
 from nearfar.retrieval.dense import SIMILARITIES, conditions, search
-from nearfar.retrieval.kinds import HNSW, IVF, IVFPQ, IndexKind
+from nearfar.retrieval.kinds import IVFPQ, IndexKind, parse_index
 from nearfar.retrieval.ranking import check_depth, check_exclude, tie_ranks
 from nearfar.retrieval.screen import score
 from nearfar.retrieval.vectors import Block
@@ -33,18 +32,6 @@ _AT_ONCE = 16_384
 """Vectors that are read from the file together."""
 
 _QUERIES_AT_ONCE = 256
-
-
-KINDS: dict[str, Callable[..., IndexKind]] = {"HNSW": HNSW, "IVF": IVF, "IVFPQ": IVFPQ}
-
-
-def parse_index(text: str) -> IndexKind:
-    """The kind of index that a text names, such as ``IVF(probes=32)``.
-
-    Raises:
-        ConfigError: the text is not one.
-    """
-    return parse_component(text, KINDS, "index")
 
 
 class Index:
@@ -81,7 +68,7 @@ class Index:
             raise DataError("An index needs at least one document, it got none. Check the corpus.")
         _check_fit(kind, documents)
         self.kind, self.documents, self.similarity, self.seed = kind, documents, similarity, seed
-        faiss = _faiss()
+        faiss = installed()
         with _one_thread(faiss):
             self._index = faiss.index_factory(
                 documents.shape[1], kind.factory(len(documents)), faiss.METRIC_INNER_PRODUCT
@@ -143,7 +130,7 @@ class Index:
         """
 
         def write(partial: Path) -> None:
-            _faiss().write_index(self._index, str(partial / "index.faiss"))
+            installed().write_index(self._index, str(partial / "index.faiss"))
             write_json(partial / "index.json", self._record())
 
         replace_folder(folder, write)
@@ -157,7 +144,7 @@ class Index:
         """
         try:
             record = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-            index = _faiss().read_index(str(folder / "index.faiss"))
+            index = installed().read_index(str(folder / "index.faiss"))
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"Cannot read an index in {folder}. Build it again and save it there.") from error
         there = fingerprint(documents)
@@ -249,8 +236,8 @@ def _one_thread(faiss: Any) -> Iterator[None]:
         faiss.omp_set_num_threads(threads)
 
 
-def _faiss() -> Any:
-    """The package, which is optional.
+def installed() -> Any:
+    """FAISS, which is optional.
 
     Raises:
         ConfigError: it is not installed.

@@ -1,9 +1,14 @@
 """Kinds of approximate index by name: how each is built and searched."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nearfar.config.component import Component, require
+from nearfar.config.component import Component, parse_component, require
+from nearfar.errors import ConfigError
+
+EXACT = "Exact"
+"""The name of the search that looks at every document; any other is that of an index."""
 
 _FOR_EACH_LIST = 256
 """Vectors that k-means sees for each list; FAISS itself takes no more."""
@@ -123,6 +128,31 @@ class IVFPQ(Component):
 
 
 IndexKind = HNSW | IVF | IVFPQ
+
+KINDS: Mapping[str, Callable[..., IndexKind]] = {"HNSW": HNSW, "IVF": IVF, "IVFPQ": IVFPQ}
+
+
+def parse_index(text: str) -> IndexKind:
+    """The kind of index that a text names, such as ``IVF(probes=32)``.
+
+    Raises:
+        ConfigError: the text is not one.
+    """
+    return parse_component(text, KINDS, "index")
+
+
+def check_search(text: str) -> None:
+    """Refuse what is neither ``Exact`` nor the text form of an index.
+
+    Raises:
+        ConfigError: with the nearest name.
+    """
+    if text == EXACT:
+        return
+    try:
+        parse_index(text)
+    except ConfigError as error:
+        raise ConfigError(f"{error} Without an index, the search is {EXACT}.") from error
 
 
 def _lists(lists: int, documents: int) -> int:

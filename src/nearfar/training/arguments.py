@@ -93,12 +93,16 @@ def further(config: RunConfig) -> dict[str, Any]:
 
 
 def _check_weights_are_whole(given: Mapping[str, Any]) -> None:
-    """Refuse to share out the weights: the first process searches with the model between steps, and needs all of it.
+    """Refuse DeepSpeed's way to share out weights, whose first process could not search between steps or save.
 
     Raises:
-        ConfigError: for FSDP, and for the third stage of DeepSpeed, in the settings or from accelerate launch.
+        ConfigError: for its third stage, in the settings or from accelerate launch; for FSDP from accelerate launch.
     """
-    fsdp = given.get("fsdp") or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise ConfigError(
+            "accelerate launch was told to use FSDP. Here that is a setting of the run: leave it out there, and set "
+            "'training.trainer={fsdp: true}'."
+        )
     deepspeed, stage = given.get("deepspeed"), os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE")
     if isinstance(deepspeed, str) and Path(deepspeed).is_file():
         try:
@@ -107,18 +111,23 @@ def _check_weights_are_whole(given: Mapping[str, Any]) -> None:
             raise ConfigError(f"training.trainer.deepspeed: {deepspeed} is not JSON ({error}).") from error
     if isinstance(deepspeed, dict):
         stage = deepspeed.get("zero_optimization", {}).get("stage", stage)
-    if fsdp or str(stage) == "3":
+    if str(stage) == "3":
         raise ConfigError(
-            f"{'FSDP' if fsdp else 'Stage 3 of DeepSpeed'} shares out the weights among processes, so that none has a "
-            "model to search with between steps; that is not supported. Use stage 1 or 2 of DeepSpeed, limit "
-            "activations with batches.at_once, or train few weights with model.adapter.rank."
+            "Stage 3 of DeepSpeed shares out the weights among processes, so that none has a model to search with "
+            "between steps; that is not supported. Use training.trainer={fsdp: true}, which shares them out as well, "
+            "or stage 1 or 2 of DeepSpeed."
         )
 
 
 def training_arguments(
-    config: RunConfig, steps: int, output: Path, rate: float, device: torch.device
+    config: RunConfig,
+    steps: int,
+    output: Path,
+    rate: float,
+    device: torch.device,
+    sharding: Mapping[str, Any] | None = None,
 ) -> TrainingArguments:
-    """Our settings in the Trainer's words.
+    """Our settings in the Trainer's words; ``sharding`` in the place of what a user said of FSDP.
 
     Raises:
         ConfigError: when the Trainer refuses what a user hands through.
@@ -160,7 +169,7 @@ def training_arguments(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of names that the Trainer is about to change
-            arguments = TrainingArguments(**ours | further(config))
+            arguments = TrainingArguments(**ours | further(config) | dict(sharding or {}))
     except (ValueError, TypeError, ImportError, OSError) as error:
         if not config.training.trainer:
             raise

@@ -19,6 +19,7 @@ from nearfar.evaluation.evaluate import check_cuts
 from nearfar.events import Silent
 from nearfar.objectives.registry import parse
 from nearfar.training.arguments import check_layers
+from nearfar.training.sharded import check_parts
 
 _LONGEST = 64
 """So many texts of each side, the longest in characters, are tokenised to find the longest in tokens."""
@@ -76,6 +77,7 @@ def check_encoder(encoder: TorchEncoder, config: RunConfig) -> None:
         check_compiler(encoder)
     check_cuts(encoder, config.evaluation)
     check_layers(encoder, config)
+    check_parts(encoder, config)
     if config.mining.beside and not isinstance(encoder, SentenceTransformerEncoder):
         raise ConfigError(
             "mining.beside is set, but a module of your own cannot be opened in another process. Leave it out: then "

@@ -13,6 +13,8 @@ from nearfar.files import write_json, write_text
 from nearfar.training.lock import LOCK, check_unlocked
 
 FINISHED = "finished"
+MINE = "mine"
+"""What the record of a mining job says of its kind."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ from nearfar.training.objective import (
 from nearfar.training.pairs import training_pairs
 from nearfar.training.rates import learning_rate
 from nearfar.training.refresh import check_refresh, refresh_of
+from nearfar.training.sharded import Parted, check_sharding, is_sharded, sharding_arguments, switch_put_back
 from nearfar.training.steps import check_shares, steps_of_run
 from nearfar.training.teacher import check_teacher, prepare_teacher
 from nearfar.training.trackers import check_trackers, tracked
@@ -169,6 +170,7 @@ def check_inputs(dataset: Dataset, config: RunConfig) -> None:
     check_trackers(config)
     Budget.parse(config.batches.at_once)
     further(config)
+    check_sharding(config)
     Task.of(dataset, None, config.evaluation)
     pairs = training_pairs(dataset, config)
     check_shares(config, len(pairs))
@@ -197,7 +199,9 @@ def fit(run: Run) -> None:
     pairs = training_pairs(run.dataset, config, weighs(objective), compares_with_earlier(objective))
     dev = DevSearch(run.dataset, config.dev, config.training.seed)
     steps = steps_of_run(config, len(pairs))
-    arguments = training_arguments(config, steps, folder.checkpoints, learning_rate(config, encoder), device)
+    sharding = sharding_arguments(config, encoder) if is_sharded(config) else None
+    rate = learning_rate(config, encoder)
+    arguments = training_arguments(config, steps, folder.checkpoints, rate, device, sharding)
     found, start_score = _start(run, dev)
     folder.update_record(
         steps=steps,
@@ -208,11 +212,15 @@ def fit(run: Run) -> None:
         **readied.record,
     )
     refresh = refresh_of(folder.mined, run.dataset, encoder, config, len(pairs), pairs.use, run.sink)
-    step = step_of(encoder, objective, config, teacher)
-    trainer = RetrievalTrainer(step, pairs, dev, config, arguments, run.sink, refresh)
-    watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
-    with stop_on_interrupt(watch), closing(refresh or ExitStack()):
-        trainer.run(found.path)
+    parted = None if sharding is None else Parted(encoder)
+    step = step_of(encoder if parted is None else parted.twin, objective, config, teacher)
+    with switch_put_back():
+        trainer = RetrievalTrainer(step, pairs, dev, config, arguments, run.sink, refresh)
+        watch = next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, Watch))
+        with stop_on_interrupt(watch), closing(refresh or ExitStack()):
+            trainer.run(found.path)
+    if parted is not None:
+        parted.come_back()
     state = trainer.state
     if watch.interrupted:
         raise Stopped(state.global_step)
@@ -290,7 +298,7 @@ def _measure(run: Run, system: str) -> Evaluation:
     run.encoder.precision = resolve_precision(run.config.evaluation.precision, run.encoder.device)
     keep = run.folder.evaluation / f"{system}.documents.npy"
     try:
-        return evaluate_encoder(run.encoder, run.task, run.sink, keep)
+        return evaluate_encoder(run.encoder, run.task, run.sink, keep, calibrate=True)
     finally:
         run.encoder.precision = precision
 

@@ -19,10 +19,11 @@ from transformers.trainer_callback import PrinterCallback, TrainerControl, Train
 from nearfar.batches.collate import Keys, PairCollator
 from nearfar.batches.sample import Key, RandomBatches
 from nearfar.config.run import RunConfig
+from nearfar.engine.even import even_passes
 from nearfar.engine.microbatch import token_budget
 from nearfar.engine.ranks import Ranks
 from nearfar.engine.step import Step, StepInput, prepare_step
-from nearfar.engine.together import first, is_lost, wait
+from nearfar.engine.together import any_of, first, is_lost, wait
 from nearfar.errors import DataError, ResourceError
 from nearfar.events import Metrics, Sink
 from nearfar.files import reason_of, sync, write_json
@@ -33,6 +34,7 @@ from nearfar.training.dev import DevSearch
 from nearfar.training.folder import RunFolder
 from nearfar.training.rates import give_own_rate
 from nearfar.training.refresh import Refresh
+from nearfar.training.sharded import gather, on_processors_too, own_part, unused_weights_forgiven
 from nearfar.training.watch import AGE, Watch, evaluation_points
 
 _WAITING = "waiting.json"
@@ -75,6 +77,12 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         # Texts of different processes take different dropout; what the objective draws is the same on all of them.
         set_seed(arguments.seed + Ranks.current().rank)
         self.control: TrainerControl
+        self.is_fsdp_enabled: bool
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As the Trainer does it, and weights are shared out on processors as well if they are to be."""
+        super().create_accelerator_and_postprocess()
+        self.is_fsdp_enabled = self.is_fsdp_enabled or on_processors_too(self.accelerator, self.args)
 
     def run(self, checkpoint: Path | None) -> None:
         """Train from the start or from a checkpoint; afterwards the model is that of the best checkpoint.
@@ -132,7 +140,8 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         if self._refresh is not None:
             self._refresh.before(self.state.global_step)
         batch, ranks = self._pairs(inputs), Ranks.current()
-        return prepare_step(self._encoder, batch, self._tokens, step.budget, ranks, step.teacher, step.apart)
+        ready = prepare_step(self._encoder, batch, self._tokens, step.budget, ranks, step.teacher, step.apart)
+        return even_passes(ready, ranks) if self.is_fsdp_enabled else ready
 
     def compute_loss(
         self, model: nn.Module, inputs: StepInput, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -153,8 +162,8 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
     def _check_weights(self) -> None:
         """Stop when the last step broke the weights: a gradient may not be finite though the loss was."""
         last = self._done[1]
-        weights = [weight.detach() for weight in self._step.parameters() if weight.is_floating_point()]
-        if last is not None and not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+        weights = [own_part(weight.detach()) for weight in self._step.parameters() if weight.is_floating_point()]
+        if last is not None and any_of(not torch.stack([weight.isfinite().all() for weight in weights]).all()):
             raise broken_weights(last, self._pairs.dataset, self._run, self.args.should_save)
 
     @property
@@ -177,11 +186,19 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         self._check_loss()
         self._check_weights()
         self._check_something_counted()
-        score = first(lambda: self._dev(self._encoder))
+        score = self._search()
         self._sink.emit(Metrics(step=self.state.global_step, group="dev", values={self._dev.measure: score}))
         metrics = {f"eval_{self._dev.measure}": score}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _search(self) -> float:
+        """The dev search by the first process; by all of them together where none has all weights."""
+        if not self.is_fsdp_enabled:
+            return first(lambda: self._dev(self._encoder))
+        score = self._dev(self._encoder)
+        gather(self._encoder)
+        return first(lambda: score)
 
     def _get_num_items_in_batch(self, batch_samples: list[list[Key]], device: torch.device) -> None:
         """The loss is a mean over anchors already; there are no items to divide by."""
@@ -201,6 +218,9 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         self._check_weights()
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
+            if self.is_fsdp_enabled and Ranks.current().first:
+                # The Trainer takes it for the best one if it is there, and would make it after looking.
+                folder.mkdir(parents=True, exist_ok=True)
             super()._save_checkpoint(model, trial)
             wait()  # each process writes its random state
             if Ranks.current().first:
@@ -228,6 +248,11 @@ class RetrievalTrainer(Trainer):  # type: ignore[misc]  # transformers is not ty
         waiting = json.loads((checkpoint / _WAITING).read_text(encoding="utf-8"))
         self._globalstep_last_logged = waiting["since"]
         self._tr_loss += waiting["loss"]
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """As the Trainer does it."""
+        with unused_weights_forgiven():
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _load_best_model(self) -> None:
         """Take the weights of the best checkpoint.

@@ -260,6 +260,30 @@ def coconut(similarity, positive, valid, teacher, *, temperature=0.1):
     )
 
 
+def thinned(similarity, positive, valid, *, margin=0.1, margin_strategy="absolute", hardest=None):
+    """``valid`` without the negatives above the weakest positive plus a margin, and with the hardest few of the rest.
+
+    A relative margin is a share of the size of that positive's similarity. Of equals the earlier column goes first. A
+    row without positives has no such limit.
+    """
+    left = valid.copy()
+    for i in range(len(similarity)):
+        positives, negatives = split(positive, valid, i)
+        if positives:
+            weakest = min(similarity[i, p] for p in positives)
+            limit = weakest + margin * (abs(weakest) if margin_strategy == "relative" else 1.0)
+            negatives = [n for n in negatives if not similarity[i, n] > limit]
+        negatives = sorted(negatives, key=lambda n, row=similarity[i]: (-row[n], n))[:hardest]
+        left[i] = [positive[i, j] or j in negatives for j in range(len(left[i]))]
+    return left
+
+
+def uni_me(similarity, positive, valid, *, temperature=0.02, margin=0.1, hardest=8):
+    """UniME, 2504.17432: InfoNCE over ``thinned`` negatives."""
+    left = thinned(similarity, positive, valid, margin=margin, hardest=hardest)
+    return master_row(similarity, positive, left, temperature=temperature)
+
+
 def unit(vector):
     return vector / math.sqrt(float(np.dot(vector, vector)))
 

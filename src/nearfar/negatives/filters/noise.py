@@ -39,6 +39,11 @@ class Noise(Filter):
             is_number(self.similarity) and -1 <= self.similarity <= 1, self, "similarity", "a number between -1 and 1"
         )
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one whose vectors are compared."""
+        return (self.model,)
+
     def drops(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Rows that are near to a positive of a twin of their query."""
         vectors = material.store.vectors(self.model)

@@ -2,7 +2,7 @@
 
 All of them compare in float32, the precision of scores, so that a candidate at the limit is not dropped by a rounding
 of the limit. Where the score of a candidate or of its positive is not known (NaN), nothing is compared: such
-candidates are dropped, or kept with ``unscored=keep``.
+candidates are dropped with a reason of their own, or kept with ``unscored=keep``.
 """
 
 from abc import abstractmethod
@@ -58,9 +58,24 @@ class ScoreFilter(Filter):
 
     def drops(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which rows to drop."""
+        unknown, beyond = self._compared(candidates)
+        return (unknown | beyond) if self.unscored == "drop" else beyond
+
+    def apply(self, candidates: Candidates, material: Material) -> Candidates:
+        """The candidates with a reason for those that it drops."""
+        unknown, beyond = self._compared(candidates)
+        if self.unscored == "drop":
+            candidates = candidates.drop(unknown, Reason.UNSCORED)
+        return candidates.drop(beyond, self.reason)
+
+    def unknown(self, candidates: Candidates) -> Bool[np.ndarray, " row"]:
+        """Which rows cannot be compared."""
+        return self._compared(candidates)[0]
+
+    def _compared(self, candidates: Candidates) -> tuple[Bool[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
+        """Which rows cannot be compared, and which of the others are beyond their limits."""
         scores, limits = candidates.score(self.by), self.limits(candidates).astype(np.float32)
-        unknown = np.isnan(scores) | np.isnan(limits)
-        return np.where(unknown, self.unscored == "drop", self.beyond(scores, limits))
+        return np.isnan(scores) | np.isnan(limits), self.beyond(scores, limits)
 
 
 @dataclass(frozen=True, kw_only=True)

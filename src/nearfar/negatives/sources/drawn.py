@@ -59,6 +59,11 @@ class Clusters(Source):
             value = getattr(self, field)
             require(is_whole(value) and value > 0, self, field, "a whole number above 0")
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one whose vectors are clustered."""
+        return (self.model,)
+
     def propose(self, material: Material, sink: Sink = Silent()) -> Proposed:
         """Candidates for each of the job's queries."""
         cluster = self._clusters(material, sink)

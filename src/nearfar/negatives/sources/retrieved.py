@@ -15,6 +15,7 @@ from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Proposed, Source
 from nearfar.retrieval import bm25
 from nearfar.retrieval.fusion import fuse
+from nearfar.retrieval.kinds import EXACT, check_search
 from nearfar.retrieval.tokens import Tokeniser
 from nearfar.types import Hits
 
@@ -35,10 +36,17 @@ class Dense(Source):
 
     depth: int = 100
     model: str = ""
-    index: str = "Exact"
+    index: str = EXACT
 
     def __post_init__(self) -> None:
         _require_depth(self, self.depth)
+        require(isinstance(self.index, str), self, "index", "the name of a search")
+        check_search(self.index)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one whose vectors are searched."""
+        return (self.model,)
 
     def propose(self, material: Material, sink: Sink = Silent()) -> Proposed:
         """Candidates for each of the job's queries."""
@@ -101,6 +109,11 @@ class Hybrid(Source):
         searches = isinstance(self.sources, tuple) and all(isinstance(each, Source) for each in self.sources)
         require(searches and len(self.sources) > 1, self, "sources", "a list of two searches or more")
         require(is_number(self.constant) and self.constant >= 0, self, "constant", "a number of at least 0")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Those of the searches."""
+        return tuple(name for source in self.sources for name in source.models)
 
     def propose(self, material: Material, sink: Sink = Silent()) -> Proposed:
         """Candidates for each of the job's queries."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from nearfar.config.component import is_number, is_whole, require
-from nearfar.events import Message, Silent, Sink
+from nearfar.events import Silent, Sink
 from nearfar.negatives import prompts
 from nearfar.negatives.answers import key_of
 from nearfar.negatives.generate import Writer, Writing
@@ -48,11 +48,7 @@ class Generated(Source):
         """
         writing = Writing(per_query=self.per_query, overlap=self.overlap)
         asker = material.services.asker(self.model, self.url)
-        written = Writer(asker, writing, negative=self._request()).negatives(material, sink)
-        if written.refused:
-            refused = ", ".join(f"{count:,} {reason}" for reason, count in sorted(written.refused.items()))
-            sink.emit(Message(text=f"{self}: {len(written):,} texts were taken, others not: {refused}."))
-        return written.proposed(material)
+        return Writer(asker, writing, negative=self._request()).negatives(material, sink).proposed(material)
 
     @property
     def fingerprint(self) -> str:

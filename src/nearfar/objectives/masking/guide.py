@@ -1,14 +1,13 @@
 """False negatives by the judgement of another encoder."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from nearfar.config.component import is_number, require
+from nearfar.objectives.masking.nearer import MarginStrategy, without_nearer
 from nearfar.objectives.memory import Memory
 from nearfar.objectives.part import Mask
 from nearfar.objectives.problem import Problem
@@ -29,7 +28,7 @@ class GuideMask(Mask):
     """
 
     margin: float = 0.0
-    margin_strategy: Literal["absolute", "relative"] = "absolute"
+    margin_strategy: MarginStrategy = "absolute"
     needs: ClassVar[frozenset[str]] = frozenset({"guide_anchors", "guide_candidates"})
 
     def __post_init__(self) -> None:
@@ -42,22 +41,6 @@ class GuideMask(Mask):
         assert problem.guide_anchors is not None
         assert problem.guide_candidates is not None
         left, right = normalize(problem.guide_anchors, dim=1), normalize(problem.guide_candidates, dim=1)
-        across = left @ right.T
-        row = self._measure(across, problem.positive)
-        valid = problem.positive | (problem.valid & ~(across > row[:, None]))
-        anchors, candidates = problem.among_anchors, problem.among_candidates
-        if anchors is not None:
-            anchors = anchors & ~(left @ left.T > row[:, None])
-        if candidates is not None:
-            column = self._measure(across.T, problem.positive.T)
-            candidates = candidates & ~(right @ right.T > column[:, None])
-        return replace(problem, valid=valid, among_anchors=anchors, among_candidates=candidates)
-
-    def _measure(
-        self, scores: Float[Tensor, "row column"], positive: Bool[Tensor, "row column"]
-    ) -> Float[Tensor, " row"]:
-        """Above what a negative goes out; infinity for a row without positives."""
-        found = positive.any(dim=1)
-        least = torch.where(found, scores.masked_fill(~positive, float("inf")).amin(dim=1), 0.0)
-        slack = self.margin * (least.abs() if self.margin_strategy == "relative" else 1.0)
-        return torch.where(found, least - slack, float("inf"))
+        return without_nearer(
+            problem, left @ right.T, lambda: left @ left.T, lambda: right @ right.T, self.margin, self.margin_strategy
+        )

@@ -14,6 +14,7 @@ from nearfar.objectives.logits.temperature import Temperature
 from nearfar.objectives.masking.beside import HardBeside
 from nearfar.objectives.masking.guide import GuideMask
 from nearfar.objectives.masking.origin import KeepNegatives
+from nearfar.objectives.masking.own_scores import HardestNegatives, ScoreMask
 from nearfar.objectives.named.softmax import contrast
 from nearfar.objectives.registry import entry
 from nearfar.objectives.weights.given import GivenWeights
@@ -30,6 +31,7 @@ __all__ = [
     "Debiased",
     "Focal",
     "HardnessWeighted",
+    "UniME",
 ]
 
 _DEBIASED = (
@@ -305,3 +307,30 @@ def Coconut(*, temperature: float = 0.1) -> Form:
         temperature: divides the similarities; above 0.
     """
     return Composition(criterion=Softmax(others=True), logits=(GuidePositives(), Temperature(temperature=temperature)))
+
+
+@entry(
+    paper="Breaking the Modality Barrier: Universal Embedding Learning with Multimodal LLMs",
+    arxiv="2504.17432",
+    equation=r"\ell_i = \frac{1}{|P_i|} \sum_{p \in P_i} \Big( -z_{ip} + \log \big( e^{z_{ip}} + \sum_{n \in H_i}"
+    r" e^{z_{in}} \big) \Big), \quad H_i = \operatorname{top}_k \{ n \in N_i : s_{in} \leq \min_{p} s_{ip} + m \}",
+    family="softmax row",
+)
+def UniME(*, temperature: float = 0.02, margin: float = 0.1, hardest: int | None = 8) -> Form:
+    """InfoNCE against the hardest negatives of a row that do not beat its positive by more than a margin.
+
+    The margin lies above the positive: what is about as similar as it stays. Below 0 it lies below, as in mining with
+    ``Margin``. A row in which nothing is left has loss 0: a positive that all negatives beat clearly is not pulled, so
+    that pairs which the model has quite wrong teach it nothing.
+
+    Args:
+        temperature: divides the similarities; above 0.
+        margin: how far above the positive a negative may be, in cosines.
+        hardest: how many negatives a row keeps, or ``none`` for all that are left.
+    """
+    suspects = ScoreMask(margin=0.0 - margin)  # 0 stays 0, without a sign
+    return Composition(
+        criterion=Softmax(),
+        masks=(suspects,) if hardest is None else (suspects, HardestNegatives(count=hardest)),
+        logits=(Temperature(temperature=temperature),),
+    )

@@ -1,0 +1,100 @@
+"""What the benchmark of mined negatives makes of its runs."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FILE = Path(__file__).parents[2] / "benchmarks" / "mined_training_runs.py"
+
+
+@pytest.fixture(scope="module")
+def runs_module():
+    spec = importlib.util.spec_from_file_location("mined_training_runs", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SHARED = {"data": "words", "model": "static", "queries": None, "epochs": 2.0, "max_length": None}
+
+
+def add(runs, arm, rate, seed, dev, values):
+    row = {**SHARED, "arm": arm, "rate": rate, "seed": seed, "dev": dev, "test": float(np.mean(values)), "rows": 10}
+    return runs.add(row, np.array(values))
+
+
+@pytest.fixture
+def runs(runs_module, tmp_path):
+    found = runs_module.Runs(tmp_path)
+    add(found, "in-batch", 0.1, 0, 0.5, [0.9, 0.9, 0.9, 0.9])
+    add(found, "in-batch", 0.2, 0, 0.6, [0.0, 0.5, 0.5, 0.0])
+    add(found, "in-batch", 0.2, 1, 0.4, [0.0, 0.5, 0.5, 1.0])
+    add(found, "unfiltered", 0.2, 0, 0.7, [0.5, 1.0, 1.0, 1.0])
+    add(found, "unfiltered", 0.2, 1, 0.7, [0.5, 1.0, 1.0, 1.0])
+    add(found, "percent 1", 0.2, 0, 0.9, [1.0, 1.0, 1.0, 1.0])  # one seed: not whole, so not the best
+    add(found, "theirs in-batch", 0.3, 0, 0.5, [0.5, 0.5, 0.5, 0.5])
+    add(found, "theirs in-batch", 0.3, 1, 0.5, [0.5, 0.5, 0.5, 0.5])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("limit", "share", "expected"),
+    [("margin", 0.25, 0.1), ("margin", 0.5, 0.2), ("ratio", 0.25, 0.8), ("ratio", 0.5, 0.6), ("ratio", 0.0, 1.0)],
+)
+def test_the_value_that_drops_a_share(runs_module, limit, share, expected):
+    scores = np.array([0.5, 0.4, 0.3, 0.2, 0.1])
+    assert runs_module.value_that_drops(share, limit, scores, np.full(5, 0.5)) == pytest.approx(expected)
+
+
+def test_a_ratio_is_of_the_size_of_a_score_below_zero(runs_module):
+    found = runs_module.value_that_drops(0.0, "ratio", np.array([-0.6, -0.8]), np.array([-0.5, -0.5]))
+    assert found == pytest.approx(0.8)  # -0.6 is a fifth of the size below -0.5
+
+
+def test_runs_are_kept_and_found(runs, runs_module):
+    key = {**SHARED, "arm": "in-batch", "rate": 0.2, "seed": 1}
+    again = runs_module.Runs(runs.out)
+    assert again.values(again.find(key)).tolist() == [0.0, 0.5, 0.5, 1.0]
+    assert again.find({**key, "seed": 2}) is None
+    assert len(again.read()) == len((runs.out / "runs.jsonl").read_text(encoding="utf-8").splitlines()) == 8
+
+
+def test_nothing_is_there_at_first(runs_module, tmp_path):
+    assert runs_module.summaries(runs_module.Runs(tmp_path)) == []
+
+
+def test_a_summary_takes_the_rate_of_the_first_seed_on_dev_and_averages_seeds(runs, runs_module):
+    (found,) = runs_module.summaries(runs)
+    arms = {each["arm"]: each for each in found["arms"]}
+    assert arms["in-batch"]["seeds"] == {"0": 0.25, "1": 0.5}
+    assert arms["in-batch"]["test"] == 0.375
+    difference = arms["unfiltered"]["against"]["in-batch"]
+    assert difference["mean"] == pytest.approx(0.5)  # each query: 0.5
+    assert (difference["low"], difference["high"], difference["wins"]) == (0.5, 0.5, 4)
+    assert arms["percent 1"]["against"]["unfiltered"]["mean"] == pytest.approx(0.125)
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_best_is_the_best_on_dev_among_arms_with_all_seeds(runs, runs_module):
+    (found,) = runs_module.summaries(runs)
+    best = found["best"]
+    assert (best["treatment"], best["control"]) == ("unfiltered", "theirs in-batch")
+    assert best["mean"] == pytest.approx(0.375)
+
+
+def test_a_table(runs, runs_module):
+    (found,) = runs_module.summaries(runs)
+    lines = runs_module.table(found).splitlines()
+    assert lines[0] == "words, static, all queries, 2 epochs"
+    assert "| in-batch | 0.2 | 0.5000 | 0.3750 | 0.2500 to 0.5000 (2) |  | -0.5000 [-0.5000, -0.5000] |" in lines
+    assert lines[-1].startswith("unfiltered against theirs in-batch: +0.3750 [")
+
+
+def test_different_data_are_compared_apart(runs, runs_module):
+    row = {**SHARED, "data": "others", "arm": "in-batch", "rate": 0.1, "seed": 0, "dev": 0.5, "test": 1.0, "rows": 4}
+    runs.add(row, np.ones(2))
+    assert [each["data"] for each in runs_module.summaries(runs)] == ["words", "others"]
+    assert runs_module.summaries(runs)[1]["best"] is None
