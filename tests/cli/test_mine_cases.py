@@ -137,7 +137,7 @@ def test_a_cross_encoder_from_a_folder(mine, tmp_path):
 
 
 JUDGED = (
-    *ALL[:2],
+    "data.minimum_queries=1",
     "mining.scorers={judge: LanguageModel(model=small)}",
     "mining.sources=Dense(depth=5)",
     "mining.filters=Absolute(at_most=0.5, by=judge)",
@@ -155,7 +155,7 @@ def answer(prompt, times):
 def test_a_language_model_that_pauses_and_goes_on(mine, model, tmp_path, capsys):
     with EndpointServer(answer) as server:
         with pytest.raises(ResourceError, match="--resume"):
-            mine(pairs(20), *JUDGED, judge_url=server.url, judge_requests=30)
+            mine(pairs(40), *JUDGED, judge_url=server.url, judge_requests=30)
         assert len(server.asked) == 30
         command = ("mine", tmp_path / "data.jsonl", "--model", model, "--out", tmp_path / "out", "--workers", "1")
         command += ("--resume", "--judge-url", server.url, *(word for each in JUDGED for word in ("--set", each)))
@@ -164,12 +164,12 @@ def test_a_language_model_that_pauses_and_goes_on(mine, model, tmp_path, capsys)
         assert "kept in" in message
         assert len(server.asked) == 50
         assert runs.nearfar(*command) == 0
-        whole = mine(pairs(20), *JUDGED, judge_url=server.url, name="whole")
+        whole = mine(pairs(40), *JUDGED, judge_url=server.url, name="whole")
     for name in ("candidates.parquet", "negatives.parquet", "account.json"):
         assert (tmp_path / "out" / name).read_bytes() == (whole.folder / name).read_bytes(), name
     assert whole.account["relabelled"] > 0
     dataset = load(whole.folder)
-    assert len(dataset.positives("train")) == 20 + whole.account["relabelled"]
+    assert len(dataset.positives("train")) == whole.account["queries"] + whole.account["relabelled"]
     trained = api.train(whole.folder, model=model, out=tmp_path / "trained", settings=[*runs.FAST, "training.epochs=1"])
     assert trained.scores["systems"]["tuned"]
 

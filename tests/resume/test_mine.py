@@ -43,7 +43,7 @@ def mined(*arguments):
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mine")
-    rows = ({"query": query, "positive": f"{document} in 1990"} for query, document in runs.sentences(120))
+    rows = ({"query": query, "positive": f"{document} in 1990"} for query, document in runs.sentences(300))
     runs.write_lines(folder / "pairs.jsonl", rows)
     return folder / "pairs.jsonl", runs.static(runs.write_tokenizer(folder / "tokenizer.json"))
 
