@@ -107,7 +107,8 @@ def chosen(rows: Sequence[Row], ours: bool) -> list[Row]:
     plain = [row for row in rows if row["arm"] == PLAIN[ours]]
     first = min(row["seed"] for row in plain)
     rate = max((row for row in plain if row["seed"] == first), key=lambda row: row["dev"])["rate"]
-    return [row for row in rows if row["rate"] == rate and ARMS[row["arm"]].ours == ours]
+    mine = [row for row in rows if row["rate"] == rate and ARMS[row["arm"]].ours == ours]
+    return list({(row["arm"], row["seed"]): row for row in mine}.values())  # two processes may do the same run
 
 
 def summary(rows: Sequence[Row], runs: Runs) -> Row:
@@ -133,9 +134,7 @@ def summary(rows: Sequence[Row], runs: Runs) -> Row:
 
     entries = [entry(name, found) for name, found in arms.items()]
     sides = [[each for each in entries if ARMS[each["arm"]].ours == ours] for ours in (True, False)]
-    most = max(len(each["seeds"]) for each in entries)
-    whole = [[each for each in side if len(each["seeds"]) == most] for side in sides]
-    best = [max(side, key=lambda each: each["dev"])["arm"] for side in whole if side]
+    best = [max(side, key=lambda each: each["dev"])["arm"] for side in sides if side]
     shared = {name: rows[0][name] for name in ("data", "model", "queries", "epochs", "max_length")}
     return {**shared, "arms": entries, "best": against(*best) if len(best) == 2 else None}
 

@@ -5,7 +5,8 @@ from nearfar.errors import ConfigError, ResourceError
 from nearfar.events import Silent
 from nearfar.training import job
 from nearfar.training.folder import RunFolder
-from nearfar.training.job import check_inputs, learning_rate
+from nearfar.training.inputs import check_inputs
+from nearfar.training.job import learning_rate
 from tests import runs
 from tests.data.memory import make
 

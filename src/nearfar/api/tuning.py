@@ -98,7 +98,8 @@ def train(
             watched.emit(Message(text=note))
 
         from nearfar.training.encoder import check_encoder, check_fits
-        from nearfar.training.job import check_inputs, train_run
+        from nearfar.training.inputs import check_inputs
+        from nearfar.training.job import train_run
 
         check_inputs(dataset, options)
         encoder = model if located is None else open_encoder(located, options, device)

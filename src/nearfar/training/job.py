@@ -22,7 +22,6 @@ from nearfar.data.tables import Dataset
 from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.module import ModuleEncoder
 from nearfar.encoders.sentence_transformer import SentenceTransformerEncoder
-from nearfar.engine.budget import Budget
 from nearfar.engine.embed import resolve_precision
 from nearfar.engine.ranks import Ranks
 from nearfar.engine.together import first, same
@@ -43,7 +42,7 @@ from nearfar.evaluation.evidence import examples, score_pairs, space_map
 from nearfar.events import Fanout, JsonLines, Message, Metrics, Sink
 from nearfar.files import atomic, replace_folder, write_json
 from nearfar.reports.page import write_report
-from nearfar.training.arguments import further, training_arguments
+from nearfar.training.arguments import training_arguments
 from nearfar.training.card import write_card
 from nearfar.training.checkpoints import Found, drop_incomplete_checkpoints, find_usable, of_other_ranks
 from nearfar.training.curves import cut_curves
@@ -53,20 +52,18 @@ from nearfar.training.environment import environment
 from nearfar.training.folder import FINISHED, Onlooker, RunFolder, tells_how_to_go_on
 from nearfar.training.loop import RetrievalTrainer
 from nearfar.training.objective import (
-    check_companions,
     compares_with_earlier,
-    has_mined,
     prepared_objective,
     step_of,
     weighs,
 )
 from nearfar.training.pairs import training_pairs
 from nearfar.training.rates import learning_rate
-from nearfar.training.refresh import check_refresh, refresh_of
-from nearfar.training.sharded import Parted, check_sharding, is_sharded, sharding_arguments, switch_put_back
-from nearfar.training.steps import check_shares, steps_of_run
-from nearfar.training.teacher import check_teacher, prepare_teacher
-from nearfar.training.trackers import check_trackers, tracked
+from nearfar.training.refresh import refresh_of
+from nearfar.training.sharded import Parted, is_sharded, sharding_arguments, switch_put_back
+from nearfar.training.steps import steps_of_run
+from nearfar.training.teacher import prepare_teacher
+from nearfar.training.trackers import tracked
 from nearfar.training.watch import Watch, ended_as_interrupted, stop_on_interrupt
 
 Trainable = SentenceTransformerEncoder | ModuleEncoder
@@ -156,26 +153,6 @@ def train_run(
     write_report(folder.path)
     folder.update_record(state=FINISHED)
     return first(lambda: scores)
-
-
-def check_inputs(dataset: Dataset, config: RunConfig) -> None:
-    """Raise now, before anything is written, what a wrong setting or data without relevant pairs would raise later.
-
-    Raises:
-        ConfigError: the objective or a measure is not known, or the package of a tracker is missing.
-        DataError: no relevant pair to train on, or no query to measure.
-    """
-    check_companions(config, has_mined(config, dataset))
-    check_teacher(config)
-    check_trackers(config)
-    Budget.parse(config.batches.at_once)
-    further(config)
-    check_sharding(config)
-    Task.of(dataset, None, config.evaluation)
-    pairs = training_pairs(dataset, config)
-    check_shares(config, len(pairs))
-    check_refresh(config, len(pairs))
-    DevSearch(dataset, config.dev, config.training.seed)
 
 
 def fit(run: Run) -> None:
