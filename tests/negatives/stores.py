@@ -9,7 +9,6 @@ from nearfar.data.tables import TRAIN, UNSPLIT
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.material import Material, Vectors
 from nearfar.retrieval.dense import search
-from nearfar.types import Hits
 
 
 @dataclass
@@ -36,10 +35,7 @@ class InMemory:
         return self.names.get(model, model)
 
     def search(self, model, depth, index, sink=None):
-        searched = np.flatnonzero(self.dataset.searched)
-        hits = search(self.queries, self.documents[searched], depth, similarity=self.similarity)
-        rows = np.where(hits.documents >= 0, searched[hits.documents], -1)
-        return Hits(rows.astype(np.int32), hits.scores)
+        return search(self.queries, self.documents, depth, similarity=self.similarity)
 
 
 def dataset(records, name="small"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nearfar.config.mining import MiningOptions
@@ -93,6 +94,7 @@ def run_job(
         place.engine,
         others=place.others,
         threads=place.threads,
+        searched=np.arange(len(dataset.documents)),
     )
     stamp = {"data": data_hash(dataset), "model": store.fingerprint(), "settings": _hash(options)}
     services = Services(

@@ -93,8 +93,8 @@ class Material:
 
     @cached_property
     def searched(self) -> Int64[np.ndarray, " searched"]:
-        """The rows of the documents that may be negatives: those of the corpus."""
-        return np.flatnonzero(self.dataset.searched).astype(np.int64)
+        """The rows of the documents that may be negatives: all, also those that only training pairs mention."""
+        return np.arange(len(self.dataset.documents))
 
     @cached_property
     def document_keys(self) -> UInt64[np.ndarray, "document 2"]:

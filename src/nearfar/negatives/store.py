@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32
+from jaxtyping import Float32, Int, Int32, Int64
 
 from nearfar.data.tables import Dataset, Texts
 from nearfar.encoders.protocol import Encoder, Role, TorchEncoder
@@ -49,6 +49,7 @@ class KeptVectors:
         engine: computes what is not there.
         others: how models that parts name are opened; its name does not count. None: each as it is.
         threads: of a task that encodes. Another number may give other bits, so it is part of what vectors follow from.
+        searched: rows of the documents that are searched. None: those of the corpus.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class KeptVectors:
         *,
         others: ModelName | None = None,
         threads: int = 1,
+        searched: Int64[np.ndarray, " searched"] | None = None,
     ) -> None:
         if not isinstance(model, ModelName) and not engine.in_this_process:
             raise ConfigError(
@@ -69,7 +71,7 @@ class KeptVectors:
             )
         self._dataset, self._queries, self._model, self._engine = dataset, queries, model, engine
         self._folder, self._others, self._threads = folder.absolute(), others or ModelName(name=""), threads
-        self._corpus = Corpus.of(dataset)
+        self._corpus = Corpus.of(dataset, searched)
         self._opened: dict[str, Encoder] = {}
         self._identities: dict[str, Identity] = {}
         self._sides: dict[tuple[Identity, Role], Kept] = {}

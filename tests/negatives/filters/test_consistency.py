@@ -9,12 +9,11 @@ from tests.data.memory import make
 from tests.negatives.jobs import material, reasons
 
 
-def found_at(lists, *, second=None, positives=((0, 0), (1, 1)), searched=None):
+def found_at(lists, *, second=None, positives=((0, 0), (1, 1))):
     dataset = make(
         ["a", "b"],
         [f"text {row}" for row in range(6)],
         {TRAIN: [(query, document, 1) for query, document in positives]},
-        searched=searched,
     )
     stuff = material(dataset)
     hits = [
@@ -53,8 +52,3 @@ def test_the_source_counts():
     after = Consistency(source=1).apply(found, stuff)
     assert after.kept[found.query == 0].any()
     assert not after.kept[found.query == 1].any()
-
-
-def test_a_positive_that_no_source_could_find_says_nothing():
-    stuff, found = found_at([[3, 0], [4, 3]], searched=[True, False, True, True, True, True])
-    assert Consistency().apply(found, stuff).kept.tolist() == found.kept.tolist()

@@ -16,8 +16,7 @@ from nearfar.negatives.parts import Filter
 class Consistency(Filter):
     """Drops all candidates of a query none of whose positives is among the first of a source (KaLM-V2, 2506.20923).
 
-    The pair may be noise; it may also be hard and right, which is what this costs. A query is left alone when its
-    positives are not in the searched corpus, where no source could find them.
+    The pair may be noise; it may also be hard and right, which is what this costs.
 
     Attributes:
         top: how many places of the source's list count; no more than its depth do.
@@ -36,6 +35,4 @@ class Consistency(Filter):
         """All rows of such queries."""
         relevant = np.isin(candidates.reason, (Reason.POSITIVE, Reason.DUPLICATE))
         found = relevant & (candidates.source == self.source) & (candidates.rank < self.top)
-        positives = candidates.positives
-        findable = positives.query[material.dataset.searched[positives.document]]
-        return np.isin(candidates.query, findable) & ~np.isin(candidates.query, candidates.query[found])
+        return ~np.isin(candidates.query, candidates.query[found])
