@@ -102,7 +102,7 @@ def test_a_cut_is_what_a_user_gets_who_truncates(nested, pairs, monkeypatch):
 
         encode_documents = encode_queries
 
-    monkeypatch.setattr(api, "_config_of_run", lambda *given: None)
+    monkeypatch.setattr("nearfar.api.measuring._config_of_run", lambda *given: None)
     for split in ("test",):
         other = api.evaluate(Truncated(), pairs, split=split, settings=["evaluation.resamples=200"]).scores
         assert other["systems"]["Truncated"] == pytest.approx(measured["systems"][f"{nested}@8"], abs=1e-6)
