@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from nearfar.errors import DataError, ShapeError
-from nearfar.evaluation.separation import check_pairs
+from nearfar.evaluation.separation import both_kinds
 
 BINS = 15
 """Bins of a calibration error."""
@@ -61,12 +61,7 @@ def fit_logistic(scores: Float[np.ndarray, " pair"], relevant: Bool[np.ndarray, 
         DataError: all pairs are relevant, or none, or a score is not finite.
         ShapeError: the arguments differ in length.
     """
-    check_pairs(scores, relevant, np.zeros(len(scores), dtype=np.int64))
-    positives = int(relevant.sum())
-    others = len(scores) - positives
-    if not positives or not others:
-        kind = "relevant" if positives else "not relevant"
-        raise DataError(f"A probability needs pairs of both kinds to be fitted on; all {len(scores)} are {kind}.")
+    positives, others = both_kinds(scores, relevant, "A probability needs pairs of both kinds to be fitted on")
     targets = np.where(relevant, (positives + 1) / (positives + 2), 1 / (others + 2))
     values = scores.astype(np.float64)
     middle, width = float(values.mean()), float(values.std())

@@ -116,12 +116,7 @@ def auc(scores: Float[np.ndarray, " pair"], relevant: Bool[np.ndarray, " _releva
         DataError: all pairs are relevant, or none, or a score is not finite.
         ShapeError: the arguments differ in length.
     """
-    check_pairs(scores, relevant, np.zeros(len(scores), dtype=np.int64))
-    positives = int(relevant.sum())
-    others = len(scores) - positives
-    if not positives or not others:
-        kind = "relevant" if positives else "not relevant"
-        raise DataError(f"An area under the ROC curve needs pairs of both kinds; all {len(scores)} are {kind}.")
+    positives, others = both_kinds(scores, relevant, "An area under the ROC curve needs pairs of both kinds")
     ranks = rankdata(scores)
     return float((ranks[relevant].sum() - positives * (positives + 1) / 2) / (positives * others))
 
@@ -142,6 +137,24 @@ def auc_by_query(
     both = (positives > 0) & (others > 0)
     areas = (sums - positives * (positives + 1) / 2)[both] / (positives * others)[both]
     return owner[starts][both].astype(np.int64), areas
+
+
+def both_kinds(
+    scores: Float[np.ndarray, " _pair"], relevant: Bool[np.ndarray, " _relevant"], need: str
+) -> tuple[int, int]:
+    """How many pairs are relevant and how many are not, at least one of each; ``need`` begins the message otherwise.
+
+    Raises:
+        DataError: all pairs are relevant, or none, or a score is not finite.
+        ShapeError: the arguments differ in length.
+    """
+    check_pairs(scores, relevant, np.zeros(len(scores), dtype=np.int64))
+    positives = int(relevant.sum())
+    others = len(scores) - positives
+    if not positives or not others:
+        kind = "relevant" if positives else "not relevant"
+        raise DataError(f"{need}; all {len(scores)} are {kind}.")
+    return positives, others
 
 
 def check_pairs(
