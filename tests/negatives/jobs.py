@@ -36,8 +36,8 @@ class Store:
     def fingerprint(self, model):
         return model
 
-    def search(self, model, depth, index, sink=None):
-        scores = self.kept.queries @ self.kept.documents.T
+    def search(self, model, depth, index, sink=None, among=slice(None)):
+        scores = self.kept.queries[among] @ self.kept.documents.T
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth].astype(np.int32)
         return Hits(order, np.take_along_axis(scores, order, axis=1))
 

@@ -64,10 +64,10 @@ def test_scores_are_computed_once_when_they_are_asked_for_and_only_of_what_is_le
     Counting.asked.clear()
     scoring = Scoring(ABOUT, {"teacher": Counting()})
     found = candidates([[1, 2, 3], [4, 5, -1]])
-    found = scoring.apply(Window(last=2), found)
+    found = scoring.after([Window(last=2)], found)
     assert Counting.asked == []
-    found = scoring.apply(Percent(ratio=1.0), found)
-    found = scoring.apply(Top(count=1, by="teacher"), found)
+    found = scoring.after([Percent(ratio=1.0)], found)
+    found = scoring.after([Top(count=1, by="teacher")], found)
     assert Counting.asked == [[(0, 1), (0, 2), (1, 4), (1, 5)], [(0, 10), (1, 11)]]
     assert np.isnan(found.score("teacher")[2])
     assert found.document[found.kept].tolist() == [2, 5]

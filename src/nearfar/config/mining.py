@@ -47,6 +47,12 @@ class MiningOptions(Section):
         default="query",
         description="One list of negatives for each query, or one for each pair of a query and a positive.",
     )
+    look: Literal["enough", "all"] = Field(
+        default="enough",
+        description="How deep. enough: for each query only so deep that nothing deeper can be handed out or suspected, "
+        "where the parts make that sure (one exact search, filters and a selection that go by its score). all: as deep "
+        "as the sources go, for an account of everything; the negatives are the same.",
+    )
     suspects: Literal["ignore", "forget"] = Field(
         default="ignore",
         description="What becomes of candidates that filters dropped as possibly relevant. ignore: where such a "

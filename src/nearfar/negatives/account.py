@@ -46,6 +46,7 @@ def account(result: MiningResult, options: MiningOptions, sink: Sink = Silent())
         "queries": len(result.material.queries),
         "queries_with_negatives": have,
         "candidates": len(candidates),
+        "depths": {str(depth): count for depth, count in result.depths.items()},
         "kept": int(candidates.kept.sum()),
         "relabelled": int((candidates.label == Label.POSITIVE).sum()),
         "made": len(result.material.made.texts),

@@ -54,6 +54,9 @@ class Label(IntEnum):
 Scores = Mapping[str, Float32[np.ndarray, " row"]]
 
 
+_COLUMNS = ("query", "document", "source", "rank", "reason", "label", "weight", "positive")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Positives:
     """The known positives of the queries, with the scores that candidates are held against. Sorted by query.
@@ -70,6 +73,11 @@ class Positives:
 
     def __len__(self) -> int:
         return len(self.query)
+
+    def take(self, rows: Int64[np.ndarray, " taken"]) -> "Positives":
+        """Some of them."""
+        scores = {name: values[rows] for name, values in self.scores.items()}
+        return Positives(query=self.query[rows], document=self.document[rows], scores=scores)
 
     def with_scores(self, name: str, values: Float32[np.ndarray, " positive"]) -> "Positives":
         """The same with one more score."""
@@ -185,6 +193,20 @@ class Candidates:
         if "lists" in self.__dict__:
             changed.__dict__["lists"] = self.lists
         return changed
+
+    def about(self, queries: Int32[np.ndarray, " query"]) -> "Candidates":
+        """The rows and the positives of some queries."""
+        size = 1 + max(int(each.max(initial=-1)) for each in (queries, self.query, self.positives.query))
+        wanted = np.zeros(size, dtype=bool)
+        wanted[queries] = True
+        rows, known = (np.flatnonzero(wanted[each]) for each in (self.query, self.positives.query))
+        return self.take(rows, positives=self.positives.take(known))
+
+    def take(self, rows: Int64[np.ndarray, " taken"], **changes: Any) -> "Candidates":
+        """Some rows, with other entries in some columns."""
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS if name not in changes}
+        scores = {name: values[rows] for name, values in self.scores.items()}
+        return replace(self, **{**columns, "scores": scores, **changes})
 
     @cached_property
     def lists(self) -> Int64[np.ndarray, " row"]:
@@ -304,16 +326,21 @@ def by_pair(candidates: Candidates) -> Candidates:
     within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     positive = positives.document[first[row] + within]
     order = np.lexsort((row, positive, candidates.query[row]))
-    taken = row[order]
-    return Candidates(
-        query=candidates.query[taken],
-        document=candidates.document[taken],
-        source=candidates.source[taken],
-        rank=candidates.rank[taken],
-        scores={name: values[taken] for name, values in candidates.scores.items()},
-        reason=candidates.reason[taken],
-        label=candidates.label[taken],
-        weight=candidates.weight[taken],
-        positive=positive[order],
-        positives=positives,
-    )
+    return candidates.take(row[order], positive=positive[order])
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of queries that no two parts share, with the same scores in all, as one list."""
+    if len(parts) == 1:
+        return parts[0]
+    positives = Positives(**_end_to_end([part.positives for part in parts], ("query", "document")))
+    positives = positives.take(np.argsort(positives.query, kind="stable"))
+    found = Candidates(**_end_to_end(parts, _COLUMNS), positives=positives)
+    return found.take(np.argsort(found.query, kind="stable"))
+
+
+def _end_to_end(tables: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """The columns of several tables, one behind the other."""
+    columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in names}
+    scores = {name: np.concatenate([table.scores[name] for table in tables]) for name in tables[0].scores}
+    return {**columns, "scores": scores}

@@ -57,8 +57,15 @@ class Store(Protocol):
     def embed(self, model: str, texts: Sequence[str], sink: Sink = Silent()) -> Float32[np.ndarray, "text dim"]:
         """The vectors of texts that are in no table, as documents."""
 
-    def search(self, model: str, depth: int, index: str, sink: Sink = Silent()) -> Hits:
-        """The nearest searched documents of each query, as rows of the document table."""
+    def search(
+        self,
+        model: str,
+        depth: int,
+        index: str,
+        sink: Sink = Silent(),
+        among: Int64[np.ndarray, " some"] | None = None,
+    ) -> Hits:
+        """The nearest searched documents of each query, or of those at some places, as rows of the document table."""
 
     def recall(
         self, model: str, depth: int, index: str, *, sample: int, seed: int, sink: Sink = Silent()

@@ -125,6 +125,11 @@ class Selection(Part):
     def wanted(self) -> int:
         """How many candidates a list has when there are enough."""
 
+    @property
+    def reach(self) -> int | None:
+        """How many of the kept candidates of a list it looks at, the hardest by ``by`` first; None for all."""
+        return None
+
     @abstractmethod
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which kept rows are chosen."""

@@ -1,6 +1,6 @@
 """The parts of a mining job, read from its settings, and the order in which they work."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -150,12 +150,14 @@ class Scoring:
     sink: Sink = field(default_factory=Silent)
     unanswered: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def apply(self, part: Part, candidates: Candidates) -> Candidates:
-        """The candidates after a part, which has the scores it goes by."""
-        for name in part.asks:
-            if name not in candidates.scores:
-                candidates = self.scored(name, candidates)
-        return part.apply(candidates, self.material)  # type: ignore[attr-defined, no-any-return]
+    def after(self, parts: Iterable[Part], candidates: Candidates) -> Candidates:
+        """The candidates after some parts, each of which has the scores it goes by."""
+        for part in parts:
+            for name in part.asks:
+                if name not in candidates.scores:
+                    candidates = self.scored(name, candidates)
+            candidates = part.apply(candidates, self.material)  # type: ignore[attr-defined]
+        return candidates
 
     def scored(self, name: str, candidates: Candidates) -> Candidates:
         """The candidates with a score of their own and of their positives."""

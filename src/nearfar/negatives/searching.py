@@ -31,7 +31,7 @@ class Search:
 
     Attributes:
         queries, documents: files of vectors.
-        first, last: the block of queries.
+        asked: the queries, ascending.
         rows: the documents, ascending.
         tie_order: the place of each of them among equals.
         depth: how many are wanted.
@@ -42,8 +42,7 @@ class Search:
 
     queries: Path
     documents: Path
-    first: int
-    last: int
+    asked: Int64[np.ndarray, " asked"]
     rows: Int64[np.ndarray, " row"]
     tie_order: Int64[np.ndarray, " row"]
     depth: int
@@ -53,7 +52,7 @@ class Search:
 
     def run(self, sink: Sink = Silent()) -> np.ndarray:
         """The best of the documents for each query: ``HIT`` by query and rank, documents as places in ``rows``."""
-        queries = read(self.queries)[self.first : self.last]
+        queries = rows_of(read(self.queries), self.asked)
         documents = rows_of(read(self.documents), self.rows)
         if self.index is not None:
             found = Index.load(self.index, documents)

@@ -62,6 +62,11 @@ class Top(Counted):
     count: int = 4
     by: str | None = None
 
+    @property
+    def reach(self) -> int:
+        """Those that it takes."""
+        return self.count
+
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which kept rows are chosen."""
         return candidates.kept & (candidates.places(self.by) < self.count)
@@ -88,6 +93,11 @@ class Uniform(Counted):
         require(is_whole(self.first) and self.first >= 0, self, "first", "a whole number of at least 0")
         behind = self.last is None or (is_whole(self.last) and self.last > self.first)
         require(behind, self, "last", f"a whole number above first ({self.first}), or none")
+
+    @property
+    def reach(self) -> int | None:
+        """To the end of the window."""
+        return self.last
 
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which kept rows are chosen."""
@@ -235,6 +245,11 @@ class ByEpoch(Counted):
     def wanted(self) -> int:
         """Those of all epochs."""
         return self.count * self.epochs
+
+    @property
+    def reach(self) -> int:
+        """Those that it takes."""
+        return self.wanted
 
     def chosen(self, candidates: Candidates, material: Material) -> Bool[np.ndarray, " row"]:
         """Which kept rows are chosen."""

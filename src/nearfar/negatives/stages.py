@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 from nearfar.config.mining import MiningOptions
 from nearfar.data.arrow import column, strings
@@ -24,6 +24,7 @@ from nearfar.files import replace_folder, write_json
 from nearfar.negatives.candidates import Candidates, by_pair, from_sources
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.gather import gathered
+from nearfar.negatives.looking import as_deep_as_needed, depths
 from nearfar.negatives.material import Made, Material, Store
 from nearfar.negatives.parts import Proposed, Source
 from nearfar.negatives.plan import Plan, Scoring
@@ -45,6 +46,7 @@ class MiningResult:
         plan: the parts.
         refused: for each source, how many texts it did not take, by reason.
         unanswered: by score, how many candidates and positives that it was asked for have none.
+        depths: how many queries were looked at to which depth, where that was as deep as needed.
     """
 
     material: Material
@@ -52,6 +54,7 @@ class MiningResult:
     plan: Plan
     refused: tuple[Mapping[str, int], ...] = ()
     unanswered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    depths: Mapping[int, int] = field(default_factory=dict)
 
 
 def prepare(dataset: Dataset, options: MiningOptions, store: Store, services: Services) -> Material:
@@ -99,48 +102,80 @@ def mine(
         DataError: when no query is left with a negative; says what dropped them.
         ResourceError: when something cannot be written, or a server that scores has to be waited for.
     """
+    levels = depths(plan, options, len(material.searched))
+    if levels:
+        return _as_deep_as_needed(material, plan, options, levels, sink)
+    return _all(material, plan, options, folder, key, sink)
+
+
+def _as_deep_as_needed(
+    material: Material, plan: Plan, options: MiningOptions, levels: Sequence[int], sink: Sink
+) -> MiningResult:
+    """Look only so deep as decides what comes out. The store keeps what its searches found."""
+    (source,), parts = plan.sources, [*plan.parts()]
+    assert isinstance(source, Dense)
+    _tell_short(source, levels[-1], material, sink)
+    scoring = Scoring(material, plan.scorers, [source.model], sink)
+
+    def look(depth: int, places: Int64[np.ndarray, " some"]) -> Candidates:
+        hits = material.store.search(source.model, depth, source.index, sink, places)
+        found = _candidates(material, material.queries[places], [hits], options)
+        return scoring.after(parts[: len(plan.filters)], found)
+
+    looked = as_deep_as_needed(look, levels, plan, material)
+    return MiningResult(
+        material=material,
+        candidates=scoring.after(parts[len(plan.filters) :], looked.candidates),
+        plan=plan,
+        refused=({},),
+        unanswered=scoring.unanswered,
+        depths=looked.depths,
+    )
+
+
+def _all(material: Material, plan: Plan, options: MiningOptions, folder: Path, key: str, sink: Sink) -> MiningResult:
+    """Look at all that the sources propose."""
     proposed = [
         _proposed(source, material, folder / "sources" / str(number), key, sink)
         for number, source in enumerate(plan.sources)
     ]
-    _tell_short(material, proposed, plan, sink)
+    for source, each in zip(plan.sources, proposed, strict=True):
+        _tell_short(source, each.hits.depth, material, sink)
     hits, made, identities = gathered(material.dataset, proposed)
     material = replace(material, made=made, closure=material.closure.with_made(identities))
-    wanted = np.isin(material.closure.positives.query, material.queries)
-    positives = replace(
-        material.closure.positives,
-        query=material.closure.positives.query[wanted],
-        document=material.closure.positives.document[wanted],
-    )
-    found = from_sources(material.queries, [(each.documents, each.scores) for each in hits], positives)
-    found = material.closure.apply(found)
-    if options.lists == "pair":
-        found = by_pair(found)
     models = [source.model if isinstance(source, Dense) else None for source in plan.sources]
     scoring = Scoring(material, plan.scorers, models, sink)
-    for part in plan.parts():
-        found = scoring.apply(part, found)
     return MiningResult(
         material=material,
-        candidates=found,
+        candidates=scoring.after(plan.parts(), _candidates(material, material.queries, hits, options)),
         plan=plan,
         refused=tuple(each.refused for each in proposed),
         unanswered=scoring.unanswered,
     )
 
 
-def _tell_short(material: Material, proposed: Sequence[Proposed], plan: Plan, sink: Sink) -> None:
+def _candidates(
+    material: Material, queries: Int32[np.ndarray, " query"], hits: Sequence[Hits], options: MiningOptions
+) -> Candidates:
+    """What was found for some queries, without what is relevant, in lists."""
+    known = material.closure.positives
+    positives = known.take(np.flatnonzero(np.isin(known.query, queries)))
+    found = from_sources(queries, [(each.documents, each.scores) for each in hits], positives)
+    found = material.closure.apply(found)
+    return by_pair(found) if options.lists == "pair" else found
+
+
+def _tell_short(source: Source, reached: int, material: Material, sink: Sink) -> None:
     """Say where a corpus is smaller than a source was asked to go deep."""
-    for source, each in zip(plan.sources, proposed, strict=True):
-        depth = getattr(source, "depth", 0)
-        if each.hits.depth < depth:
-            sink.emit(
-                Message(
-                    text=f"{source}: the corpus has only {len(material.searched)} documents, so each query has at most "
-                    f"{each.hits.depth} candidates instead of {depth}.",
-                    level="warning",
-                )
+    depth = getattr(source, "depth", 0)
+    if reached < depth:
+        sink.emit(
+            Message(
+                text=f"{source}: the corpus has only {len(material.searched)} documents, so each query has at most "
+                f"{reached} candidates instead of {depth}.",
+                level="warning",
             )
+        )
 
 
 def _proposed(source: Source, material: Material, folder: Path, key: str, sink: Sink) -> Proposed:

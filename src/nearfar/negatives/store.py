@@ -102,15 +102,31 @@ class KeptVectors:
         self._opened.clear()
         return kept.array
 
-    def search(self, model: str, depth: int, index: str, sink: Sink = Silent()) -> Hits:
+    def search(
+        self,
+        model: str,
+        depth: int,
+        index: str,
+        sink: Sink = Silent(),
+        among: Int64[np.ndarray, " some"] | None = None,
+    ) -> Hits:
         """The nearest searched documents of each query, as rows of the document table.
+
+        Args:
+            model: whose vectors are compared; the empty name is the model that is mined for.
+            depth: documents for each query.
+            index: the text form of a kind of search.
+            sink: takes progress.
+            among: the places of some of the job's queries, ascending; None: all.
 
         Raises:
             ConfigError: when there is no such index, and as ``vectors``; so are the other errors.
         """
         expected, queries, documents = self._both(model, sink)
+        among = np.arange(len(self._queries)) if among is None else among
         key = {
             "queries": queries.digest,
+            "among": _hash(among),
             "documents": documents.digest,
             "corpus": _hash(self._corpus.rows, self._corpus.tie_order),
             "similarity": expected.similarity,
@@ -122,11 +138,11 @@ class KeptVectors:
             self._index(expected, documents, index, sink)
             folder = self._index_folder(expected, documents, index)
         corpus = list(blocks(count, DOCUMENTS if folder is None else count))
-        asked = list(blocks(len(self._queries), QUERIES))
+        asked = [among[slice(*block)] for block in blocks(len(among), QUERIES)]
         kept = computed(
             folder_of(self._folder, "hits", key),
             key,
-            len(self._queries),
+            len(among),
             [
                 self._search(expected, queries, documents, block, piece, depth, folder)
                 for block in asked
@@ -173,7 +189,7 @@ class KeptVectors:
         expected: Identity,
         queries: Kept,
         documents: Kept,
-        block: tuple[int, int],
+        block: Int64[np.ndarray, " asked"],
         piece: tuple[int, int],
         depth: int,
         index: Path | None,
@@ -185,8 +201,7 @@ class KeptVectors:
             return Search(
                 queries=queries.path,
                 documents=documents.path,
-                first=block[0],
-                last=block[1],
+                asked=block,
                 rows=self._corpus.rows[rows],
                 tie_order=self._corpus.tie_order[rows],
                 depth=depth,

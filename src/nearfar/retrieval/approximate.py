@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32
+import torch
+from jaxtyping import Float32, Int, Int32, Int64
 
 from nearfar.errors import ConfigError, DataError, ShapeError, did_you_mean
 from nearfar.events import Silent, Sink, track
 from nearfar.files import replace_folder, write_json
 from nearfar.retrieval.best import Best
-from nearfar.retrieval.dense import SIMILARITIES, conditions, search
+from nearfar.retrieval.dense import SIMILARITIES, conditions, search, workers
 from nearfar.retrieval.kinds import IVFPQ, IndexKind, parse_index
 from nearfar.retrieval.ranking import check_depth, check_exclude, tie_ranks
 from nearfar.retrieval.screen import score
@@ -31,7 +32,8 @@ from nearfar.types import Hits
 _AT_ONCE = 16_384
 """Vectors that are read from the file together."""
 
-_QUERIES_AT_ONCE = 256
+_ASKED_AT_ONCE, _SCORED_AT_ONCE = 4_096, 256
+"""Queries that FAISS searches for together, and those whose candidates are read and scored together."""
 
 
 class Index:
@@ -107,20 +109,36 @@ class Index:
         best = Best(len(queries), k, tie_ranks(tie_order, len(self.documents)))
         wanted = min(k * self.kind.oversampling + (exclude is not None), len(self.documents))
         self.kind.tune(self._index, wanted)
-        with conditions():
-            starts = range(0, len(queries), _QUERIES_AT_ONCE)
-            for start in track(starts, "search", sink or Silent(), len(queries), _QUERIES_AT_ONCE):
-                block = Block(queries[start : start + _QUERIES_AT_ONCE], start, "query", self.similarity)
-                _, found = self._index.search(block.vectors, wanted)
-                if exclude is not None:
-                    found = np.where(found == exclude[start : start + len(found), None], -1, found)
-                rows, places = np.nonzero(found >= 0)
-                columns, inverse = np.unique(found[rows, places], return_inverse=True)
-                if len(columns):
-                    vectors = Block(self.documents[columns], 0, "document", self.similarity).vectors
-                    scores = score(block.vectors, vectors, rows, inverse.reshape(-1))
-                    best.offer(rows + start, columns[inverse.reshape(-1)], scores)
+        starts = range(0, len(queries), _ASKED_AT_ONCE)
+        for start in track(starts, "search", sink or Silent(), len(queries), _ASKED_AT_ONCE):
+            block = Block(queries[start : start + _ASKED_AT_ONCE], start, "query", self.similarity)
+            _, found = self._index.search(block.vectors, wanted)
+            if exclude is not None:
+                found = np.where(found == exclude[start : start + len(found), None], -1, found)
+            self._score(block, found, best)
         return best.hits()
+
+    def _score(self, block: Block, found: Int64[np.ndarray, "query wanted"], best: Best) -> None:
+        """Score what was found for a block of queries, and offer it.
+
+        Queries that found the same documents are scored together, so that each is read once for them: by the lowest row
+        that they found, which is then mostly the same.
+        """
+        alike = np.argsort(np.where(found < 0, len(self.documents), found).min(axis=1), kind="stable")
+
+        def score_some(start: int) -> bool:
+            some = np.sort(alike[start : start + _SCORED_AT_ONCE])
+            rows, places = np.nonzero(found[some] >= 0)
+            columns, inverse = np.unique(found[some[rows], places], return_inverse=True)
+            if len(columns):
+                documents = Block(self.documents[columns], 0, "document", self.similarity)
+                scores = score(block.vectors[some], documents.vectors, rows, inverse.reshape(-1))
+                best.offer(some[rows] + block.first, columns[inverse.reshape(-1)], scores)
+            return True
+
+        starts = range(0, len(found), _SCORED_AT_ONCE)
+        with conditions(), workers(len(starts), torch.device("cpu")) as run:
+            all(run(score_some, starts))
 
     def save(self, folder: Path) -> None:
         """Write the index, with its settings and a fingerprint of the vectors.

@@ -97,7 +97,7 @@ def search(
             return repeated
 
     repeated = 0
-    with conditions(), _workers(len(blocks), passes.device) as run:
+    with conditions(), workers(len(blocks), passes.device) as run:
         for start in track(starts, "search", sink or Silent(), len(documents), document_block):
             block = Block(documents[start : start + document_block], start, "document", similarity)
             repeated += sum(run(search_block, blocks))
@@ -177,7 +177,7 @@ def conditions() -> Iterator[None]:
 
 
 @contextmanager
-def _workers(blocks: int, device: torch.device) -> Iterator[Callable[..., Iterable[bool]]]:
+def workers(blocks: int, device: torch.device) -> Iterator[Callable[..., Iterable[bool]]]:
     """A ``map`` that works on as many blocks at once as torch has threads, each then on one thread.
 
     That keeps all processors busy also in the parts that torch does on one. Which thread does what changes nothing.

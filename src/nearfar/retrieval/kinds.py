@@ -63,19 +63,19 @@ class IVF(Component):
         lists: how many; 0 for the square root of the number of documents.
         probes: lists that a search reads.
         codes: how vectors are kept: ``float32``, ``float16`` or ``int8``. What is found is scored in float32 anyway.
+        oversampling: candidates that are scored again for each document that is wanted.
     """
 
     lists: int = 0
     probes: int = 16
     codes: str = "int8"
+    oversampling: int = 2
 
     def __post_init__(self) -> None:
         require(self.lists >= 0, self, "lists", "at least 0")
         require(self.probes >= 1, self, "probes", "at least 1")
         require(self.codes in _CODES, self, "codes", f"one of {', '.join(_CODES)}")
-
-    oversampling: ClassVar[int] = 2
-    """Candidates that are scored in float32 for each document that is wanted."""
+        require(self.oversampling >= 1, self, "oversampling", "at least 1")
 
     def factory(self, documents: int) -> str:
         """Lists of coded vectors."""
