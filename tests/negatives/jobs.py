@@ -6,8 +6,9 @@ from functools import cache, lru_cache
 import numpy as np
 
 from nearfar.data.tables import TEST, TRAIN
-from nearfar.negatives.candidates import Candidates, Positives, Reason, by_pair, from_sources
+from nearfar.negatives.candidates import Candidates, Positives, Reason
 from nearfar.negatives.closure import Closure
+from nearfar.negatives.lists import by_pair, from_sources
 from nearfar.negatives.material import Made, Material, Vectors
 from nearfar.types import Hits
 from tests.data.memory import make

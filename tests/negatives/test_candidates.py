@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfar.errors import ConfigError, ShapeError
-from nearfar.negatives.candidates import Label, Positives, Reason, by_pair, from_sources
+from nearfar.negatives.candidates import Label, Positives, Reason
+from nearfar.negatives.lists import by_pair, from_sources
 from tests.negatives.jobs import empty, job, one_list, rows, shuffled
 
 

@@ -9,8 +9,9 @@ from nearfar.data.identity import text_keys
 from nearfar.data.load import from_records
 from nearfar.data.tables import DEV, TEST, TRAIN
 from nearfar.errors import DataError
-from nearfar.negatives.candidates import Reason, by_pair, from_sources
+from nearfar.negatives.candidates import Reason
 from nearfar.negatives.closure import Closure
+from nearfar.negatives.lists import by_pair, from_sources
 from tests.data.memory import make
 from tests.negatives.jobs import material, reasons
 

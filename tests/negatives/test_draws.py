@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from nearfar.data.tables import TRAIN
-from nearfar.negatives.candidates import from_sources
 from nearfar.negatives.draws import uniform
+from nearfar.negatives.lists import from_sources
 from tests.data.memory import make
 from tests.negatives.jobs import job, material, rows, shuffled
 

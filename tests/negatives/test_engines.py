@@ -8,12 +8,10 @@ from nearfar.errors import ConfigError, DataError, ResourceError
 from nearfar.negatives.engines import Inline, Processes, local
 from tests.negatives.heard import Heard
 from tests.negatives.tasks import Deadly, Square, Where, Wrong
-from tests.resume.processes import _PRELOADED as PRELOADED
 
 
 @pytest.fixture(scope="module")
 def two():
-    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     with Processes(2) as engine:
         yield engine
 

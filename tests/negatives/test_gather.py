@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from nearfar.negatives.candidates import Reason, from_sources
+from nearfar.negatives.candidates import Reason
 from nearfar.negatives.gather import gathered
+from nearfar.negatives.lists import from_sources
 from nearfar.negatives.material import Made
 from nearfar.negatives.parts import Proposed
 from nearfar.types import Hits

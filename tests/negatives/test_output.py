@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow.parquet as parquet
 
 from nearfar.data.mined import positive_scores, with_mined
-from nearfar.negatives.candidates import Label, Reason, by_pair, from_sources
+from nearfar.negatives.candidates import Label, Reason
 from nearfar.negatives.closure import Closure
+from nearfar.negatives.lists import by_pair, from_sources
 from nearfar.negatives.material import Made
 from nearfar.negatives.output import write_output
 from tests import runs

@@ -8,8 +8,9 @@ import pytest
 
 from nearfar.config.mining import MiningOptions
 from nearfar.errors import ConfigError
-from nearfar.negatives.candidates import Positives, from_sources
+from nearfar.negatives.candidates import Positives
 from nearfar.negatives.filters.scores import Percent
+from nearfar.negatives.lists import from_sources
 from nearfar.negatives.parts import Scorer
 from nearfar.negatives.plan import Plan, Scoring
 from nearfar.negatives.selection import Top

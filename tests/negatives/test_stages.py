@@ -13,12 +13,13 @@ from nearfar.config.mining import MiningOptions
 from nearfar.errors import DataError
 from nearfar.negatives.account import account, examples, wilson, write_candidates
 from nearfar.negatives.candidates import Reason
+from nearfar.negatives.job import Workplace, run_job
 from nearfar.negatives.parts import Scorer
 from nearfar.negatives.plan import Plan
-from nearfar.negatives.services import Services
 from nearfar.negatives.sources.drawn import Clusters
 from nearfar.negatives.sources.retrieved import BM25, Dense, Hybrid
-from nearfar.negatives.stages import chosen_queries, mine, prepare
+from nearfar.negatives.stages import chosen_queries, mine
+from nearfar.negatives.vectors import ModelName
 from tests.negatives.stores import dataset, material, pairs
 
 SOURCES = ("Dense(depth=6)", "BM25(depth=6)", "Random(depth=3)", "Hybrid(depth=4)", "Clusters(depth=3, clusters=4)")
@@ -225,11 +226,11 @@ def test_texts_that_rules_made_pass_the_default_filter(tmp_path):
 def test_without_a_training_split_there_is_nothing_to_mine(tmp_path):
     tables = dataset(pairs())
     with pytest.raises(DataError, match="no training split to mine for; it has test"):
-        prepare(
+        run_job(
             tables.with_qrels({"test": tables.qrels["train"]}),
+            ModelName(name="never opened"),
             MiningOptions(),
-            material(tables).store,
-            Services(tmp_path),
+            Workplace(folder=tmp_path),
         )
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from nearfar.negatives.candidates import Reason, by_pair, from_sources
+from nearfar.negatives.candidates import Reason
 from nearfar.negatives.closure import Closure
+from nearfar.negatives.lists import by_pair, from_sources
 from nearfar.negatives.registry import parse_filter
 from nearfar.negatives.suspects import suspects
 from tests.data.memory import make

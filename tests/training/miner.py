@@ -1,6 +1,7 @@
 """A small miner for tests: the nearest searched documents by the encoder that is given, without relevant ones."""
 
 import os
+import sys
 import time
 
 import numpy as np
@@ -10,8 +11,9 @@ from nearfar.encoders.protocol import Role
 from nearfar.engine.embed import encode
 from nearfar.events import Silent
 from nearfar.files import write_text
-from nearfar.negatives.candidates import Reason, from_sources
+from nearfar.negatives.candidates import Reason
 from nearfar.negatives.closure import Closure
+from nearfar.negatives.lists import from_sources
 from nearfar.negatives.output import write_output, write_record
 from nearfar.retrieval.dense import search
 
@@ -48,8 +50,9 @@ def mine_slowly(folder, dataset, encoder, options, sink):
     mine(folder, dataset, encoder, options, sink)
 
 
-def install(miner=mine_slowly):
-    """Have training mine with it."""
+def install(python, miner=mine_slowly):
+    """Have training mine with it, and with a command for what is mined beside it."""
     from nearfar.training import refresh
 
+    sys.executable = python
     refresh.miner = lambda: miner

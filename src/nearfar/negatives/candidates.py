@@ -4,7 +4,7 @@ Rows are never removed. A candidate that is dropped gets the one reason why, so 
 what is kept plus the sum over all reasons.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -54,7 +54,8 @@ class Label(IntEnum):
 Scores = Mapping[str, Float32[np.ndarray, " row"]]
 
 
-_COLUMNS = ("query", "document", "source", "rank", "reason", "label", "weight", "positive")
+COLUMNS = ("query", "document", "source", "rank", "reason", "label", "weight", "positive")
+"""Of candidates, beside their scores."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -73,6 +74,10 @@ class Positives:
 
     def __len__(self) -> int:
         return len(self.query)
+
+    def about(self, queries: Int32[np.ndarray, " query"]) -> "Positives":
+        """Those of some queries."""
+        return self.take(np.flatnonzero(_are_in(self.query, queries)))
 
     def take(self, rows: Int64[np.ndarray, " taken"]) -> "Positives":
         """Some of them."""
@@ -196,15 +201,11 @@ class Candidates:
 
     def about(self, queries: Int32[np.ndarray, " query"]) -> "Candidates":
         """The rows and the positives of some queries."""
-        size = 1 + max(int(each.max(initial=-1)) for each in (queries, self.query, self.positives.query))
-        wanted = np.zeros(size, dtype=bool)
-        wanted[queries] = True
-        rows, known = (np.flatnonzero(wanted[each]) for each in (self.query, self.positives.query))
-        return self.take(rows, positives=self.positives.take(known))
+        return self.take(np.flatnonzero(_are_in(self.query, queries)), positives=self.positives.about(queries))
 
     def take(self, rows: Int64[np.ndarray, " taken"], **changes: Any) -> "Candidates":
         """Some rows, with other entries in some columns."""
-        columns = {name: getattr(self, name)[rows] for name in _COLUMNS if name not in changes}
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS if name not in changes}
         scores = {name: values[rows] for name, values in self.scores.items()}
         return replace(self, **{**columns, "scores": scores, **changes})
 
@@ -259,6 +260,14 @@ class Candidates:
         return {reason: int(found[reason]) for reason in Reason}
 
 
+def _are_in(rows: Int32[np.ndarray, " row"], queries: Int32[np.ndarray, " query"]) -> Bool[np.ndarray, " row"]:
+    """Which rows of the query table are among some."""
+    wanted = np.zeros(1 + max(int(rows.max(initial=-1)), int(queries.max(initial=-1))), dtype=bool)
+    wanted[queries] = True
+    found: Bool[np.ndarray, " row"] = wanted[rows]
+    return found
+
+
 def _sorted(keys: Int64[np.ndarray, " row"]) -> Int64[np.ndarray, " row"]:
     """The order of keys, at once where they are in order already."""
     if (keys[1:] >= keys[:-1]).all():
@@ -278,69 +287,3 @@ def named(scores: Scores, name: str) -> Float32[np.ndarray, " row"]:
             "A score is given by a source or by a scorer: add one of that name to scorers."
         )
     return scores[name]
-
-
-def from_sources(
-    queries: Int32[np.ndarray, " query"],
-    found: Sequence[tuple[Int32[np.ndarray, "query _"], Float32[np.ndarray, "query _"]]],
-    positives: Positives,
-) -> Candidates:
-    """The candidates that sources proposed.
-
-    Args:
-        queries: rows of the query table, ascending.
-        found: for each source its documents and their scores, best first; -1 for none. Depths may differ.
-        positives: of these queries.
-    """
-    parts: list[tuple[np.ndarray, ...]] = []
-    for number, (documents, scores) in enumerate(found):
-        there = documents >= 0
-        query = np.broadcast_to(queries[:, None], there.shape)[there]
-        rank = np.broadcast_to(np.arange(there.shape[1], dtype=np.int32), there.shape)[there]
-        parts.append((query, documents[there], np.full(len(query), number, dtype=np.int8), rank, scores[there]))
-    query, document, source, rank, score = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if len(found) > 1:
-        order = np.argsort(query, kind="stable")  # the rest is in order already
-        query, document, source, rank, score = (each[order] for each in (query, document, source, rank, score))
-    size = len(query)
-    return Candidates(
-        query=query,
-        document=document,
-        source=source,
-        rank=rank,
-        scores={SOURCE: score},
-        reason=np.zeros(size, dtype=np.int8),
-        label=np.full(size, Label.NEGATIVE, dtype=np.int8),
-        weight=np.ones(size, dtype=np.float32),
-        positive=np.full(size, -1, dtype=np.int32),
-        positives=positives,
-    )
-
-
-def by_pair(candidates: Candidates) -> Candidates:
-    """The same candidates with a list for each pair of a query and one of its positives."""
-    positives = candidates.positives
-    first = np.searchsorted(positives.query, candidates.query, "left")
-    count = np.searchsorted(positives.query, candidates.query, "right") - first
-    row = np.repeat(np.arange(len(candidates)), count)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    positive = positives.document[first[row] + within]
-    order = np.lexsort((row, positive, candidates.query[row]))
-    return candidates.take(row[order], positive=positive[order])
-
-
-def joined(parts: Sequence[Candidates]) -> Candidates:
-    """The candidates of queries that no two parts share, with the same scores in all, as one list."""
-    if len(parts) == 1:
-        return parts[0]
-    positives = Positives(**_end_to_end([part.positives for part in parts], ("query", "document")))
-    positives = positives.take(np.argsort(positives.query, kind="stable"))
-    found = Candidates(**_end_to_end(parts, _COLUMNS), positives=positives)
-    return found.take(np.argsort(found.query, kind="stable"))
-
-
-def _end_to_end(tables: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
-    """The columns of several tables, one behind the other."""
-    columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in names}
-    scores = {name: np.concatenate([table.scores[name] for table in tables]) for name in tables[0].scores}
-    return {**columns, "scores": scores}

@@ -66,7 +66,7 @@ class Closure:
         """Drop what is relevant, the query's own text, and what an earlier source has proposed."""
         related = self.holds(candidates.query, candidates.document)
         judged = np.zeros(len(candidates), dtype=bool)
-        judged[related] = np.isin(
+        judged[related] = is_in(
             _pair(candidates.query[related], candidates.document[related].astype(np.int64)),
             _pair(self.positives.query, self.positives.document.astype(np.int64)),
         )
@@ -106,8 +106,9 @@ def is_in(keys: Int64[np.ndarray, " row"], known: Int64[np.ndarray, " known"]) -
     bits = max(10, (16 * len(known)).bit_length())
     table = np.zeros(2**bits, dtype=bool)
     table[_hash(known, bits)] = True
-    near = np.flatnonzero(table[_hash(keys, bits)])
-    found[near] = np.isin(keys[near], known)
+    near, ordered = np.flatnonzero(table[_hash(keys, bits)]), np.sort(known)
+    place = np.searchsorted(ordered, keys[near]).clip(max=len(ordered) - 1)
+    found[near] = ordered[place] == keys[near]
     return found
 
 

@@ -22,10 +22,11 @@ from nearfar.negatives.account import account, examples, write_candidates
 from nearfar.negatives.calibrate import check_not_empty, doubts
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.engines import Engine, Inline
+from nearfar.negatives.material import Material
 from nearfar.negatives.output import write_output
 from nearfar.negatives.plan import Plan
 from nearfar.negatives.services import Services
-from nearfar.negatives.stages import chosen_queries, mine, prepare
+from nearfar.negatives.stages import chosen_queries, mine
 from nearfar.negatives.store import KeptVectors
 from nearfar.negatives.suspects import suspects
 from nearfar.negatives.vectors import ModelName
@@ -85,10 +86,11 @@ def run_job(
         ResourceError: when something cannot be written, a worker dies again and again, or a server has to be waited
             for; what is done is kept.
     """
-    plan = Plan.of(options)
+    plan, closure = Plan.of(options), Closure(dataset)
+    queries = chosen_queries(closure, dataset, options)
     store = KeptVectors(
         dataset,
-        chosen_queries(Closure(dataset), dataset, options),
+        queries,
         model,
         place.cache or place.folder / "vectors",
         place.engine,
@@ -105,8 +107,10 @@ def run_job(
         seed=options.seed,
         device=place.device,
     )
-    material, key = prepare(dataset, options, store, services), f"{stamp['data']} {stamp['model']}"
-    result = mine(material, plan, options, place.folder, key, sink)
+    material = Material(
+        dataset=dataset, queries=queries, closure=closure, store=store, seed=options.seed, services=services
+    )
+    result = mine(material, plan, options, place.folder, f"{stamp['data']} {stamp['model']}", sink)
     check_not_empty(result.candidates, plan.filters, result.material)
     if doubt := doubts(result.candidates, plan.filters, result.material):
         sink.emit(Message(text=doubt, level="warning"))

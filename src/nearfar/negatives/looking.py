@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
 from nearfar.config.mining import MiningOptions
-from nearfar.negatives.candidates import SOURCE, Candidates, joined
+from nearfar.negatives.candidates import SOURCE, Candidates
 from nearfar.negatives.filters.scores import ScoreFilter
+from nearfar.negatives.lists import joined
 from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Part
 from nearfar.negatives.plan import Plan
@@ -104,6 +105,6 @@ def _short(
     first = np.flatnonzero(np.diff(lists, prepend=-1))
     enough = np.bincount(lists, kept, minlength=len(first)) >= (plan.selection.reach or 0)
     of_list = np.searchsorted(queries, candidates.query[first])
-    short = np.bincount(of_list, minlength=len(queries)) == 0
+    short: Bool[np.ndarray, " query"] = np.bincount(of_list, minlength=len(queries)) == 0
     short[of_list[~enough]] = True
     return short

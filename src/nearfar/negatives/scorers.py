@@ -47,7 +47,8 @@ class Model(Scorer):
             right, columns = np.unique(documents[part], return_inverse=True)
             first_made = int(np.searchsorted(right, len(own)))
             known, fresh = own[right[:first_made]], made[right[first_made:] - len(own)]
-            sides = (vectors.queries[left], "query"), (np.concatenate([known, fresh]), "document")
+            both = np.concatenate([known, fresh]) if len(fresh) else known
+            sides = (vectors.queries[left], "query"), (both, "document")
             asked, found = (Block(table, 0, side, vectors.similarity).vectors for table, side in sides)
             order = np.argsort(rows, kind="stable")
             with conditions():

@@ -21,14 +21,14 @@ from nearfar.data.arrow import column, strings
 from nearfar.data.tables import Dataset
 from nearfar.events import Message, Silent, Sink
 from nearfar.files import replace_folder, write_json
-from nearfar.negatives.candidates import Candidates, by_pair, from_sources
+from nearfar.negatives.candidates import Candidates
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.gather import gathered
+from nearfar.negatives.lists import by_pair, from_sources
 from nearfar.negatives.looking import as_deep_as_needed, depths
-from nearfar.negatives.material import Made, Material, Store
+from nearfar.negatives.material import Made, Material
 from nearfar.negatives.parts import Proposed, Source
 from nearfar.negatives.plan import Plan, Scoring
-from nearfar.negatives.services import Services
 from nearfar.negatives.sources.retrieved import Dense
 from nearfar.types import Hits
 
@@ -55,23 +55,6 @@ class MiningResult:
     refused: tuple[Mapping[str, int], ...] = ()
     unanswered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     depths: Mapping[int, int] = field(default_factory=dict)
-
-
-def prepare(dataset: Dataset, options: MiningOptions, store: Store, services: Services) -> Material:
-    """What a job is about: the training queries that have a positive, or so many of them.
-
-    Raises:
-        DataError: when there is nothing to mine for.
-    """
-    closure = Closure(dataset)
-    return Material(
-        dataset=dataset,
-        queries=chosen_queries(closure, dataset, options),
-        closure=closure,
-        store=store,
-        seed=options.seed,
-        services=services,
-    )
 
 
 def chosen_queries(closure: Closure, dataset: Dataset, options: MiningOptions) -> Int32[np.ndarray, " query"]:
@@ -158,8 +141,7 @@ def _candidates(
     material: Material, queries: Int32[np.ndarray, " query"], hits: Sequence[Hits], options: MiningOptions
 ) -> Candidates:
     """What was found for some queries, without what is relevant, in lists."""
-    known = material.closure.positives
-    positives = known.take(np.flatnonzero(np.isin(known.query, queries)))
+    positives = material.closure.positives.about(queries)
     found = from_sources(queries, [(each.documents, each.scores) for each in hits], positives)
     found = material.closure.apply(found)
     return by_pair(found) if options.lists == "pair" else found

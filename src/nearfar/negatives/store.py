@@ -34,8 +34,8 @@ TEXTS = 2_048
 Read = Callable[[int, int], Sequence[str]]
 """Gives texts from a place to another."""
 
-QUERIES, DOCUMENTS = 8_192, 262_144
-"""Queries and documents of a search task: with 384 dimensions, some seconds of one core."""
+QUERIES, DOCUMENTS, HITS = 32_768, 262_144, 2**22
+"""At most so many queries, documents and hits of a search task: with 384 dimensions, some seconds of a core or two."""
 
 
 class KeptVectors:
@@ -138,7 +138,7 @@ class KeptVectors:
             self._index(expected, documents, index, sink)
             folder = self._index_folder(expected, documents, index)
         corpus = list(blocks(count, DOCUMENTS if folder is None else count))
-        asked = [among[slice(*block)] for block in blocks(len(among), QUERIES)]
+        asked = [among[slice(*block)] for block in blocks(len(among), min(QUERIES, max(1, HITS // depth)))]
         kept = computed(
             folder_of(self._folder, "hits", key),
             key,

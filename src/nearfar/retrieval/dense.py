@@ -22,7 +22,7 @@ from nearfar.events import Message, Silent, Sink, track
 from nearfar.retrieval.best import Best
 from nearfar.retrieval.ranking import check_depth, check_exclude, tie_ranks
 from nearfar.retrieval.screen import Screen, score
-from nearfar.retrieval.vectors import STRIP, Block
+from nearfar.retrieval.vectors import STRIP, Block, Run
 from nearfar.types import Hits
 
 SIMILARITIES = ("cosine", "dot")
@@ -99,7 +99,8 @@ def search(
     repeated = 0
     with conditions(), workers(len(blocks), passes.device) as run:
         for start in track(starts, "search", sink or Silent(), len(documents), document_block):
-            block = Block(documents[start : start + document_block], start, "document", similarity)
+            block = Block(documents[start : start + document_block], start, "document", similarity, run)
+            passes.prepare(block, run)
             repeated += sum(run(search_block, blocks))
     if repeated and sink is not None:
         sink.emit(Message(text=_REPEATED.format(repeated, len(starts) * len(blocks))))
@@ -115,6 +116,10 @@ class _Passes:
         self._reduced = precision == "reduced" or (precision == "auto" and _is_reduced_fast(device))
         self._elements = elements
         self._memory = local()
+
+    def prepare(self, block: Block, run: Run) -> None:
+        """Make what the first pass multiplies of a block of documents, with all workers."""
+        block.side(torch.bfloat16 if self._reduced else torch.float32, self.device, run)
 
     def screen(
         self,

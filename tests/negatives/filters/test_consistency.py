@@ -3,8 +3,8 @@
 import numpy as np
 
 from nearfar.data.tables import TRAIN
-from nearfar.negatives.candidates import by_pair, from_sources
 from nearfar.negatives.filters.consistency import Consistency
+from nearfar.negatives.lists import by_pair, from_sources
 from tests.data.memory import make
 from tests.negatives.jobs import material, reasons
 

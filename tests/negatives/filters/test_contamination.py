@@ -5,8 +5,8 @@ import pytest
 
 from nearfar.data.tables import DEV, TEST, TRAIN
 from nearfar.errors import ConfigError
-from nearfar.negatives.candidates import from_sources
 from nearfar.negatives.filters.contamination import Contaminated
+from nearfar.negatives.lists import from_sources
 from tests.data.memory import make
 from tests.negatives.jobs import kept_documents, material
 

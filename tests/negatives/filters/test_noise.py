@@ -5,8 +5,8 @@ import pytest
 
 from nearfar.data.tables import TRAIN
 from nearfar.errors import ConfigError
-from nearfar.negatives.candidates import from_sources
 from nearfar.negatives.filters.noise import Noise
+from nearfar.negatives.lists import from_sources
 from tests.data.memory import make
 from tests.negatives.jobs import kept_documents, material, rows
 
