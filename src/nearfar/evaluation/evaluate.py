@@ -20,7 +20,8 @@ from nearfar.evaluation.retrieve import Corpus, Found, ranked, retrieve, retriev
 from nearfar.evaluation.space import Geometry
 from nearfar.events import Silent, Sink
 from nearfar.files import write_json
-from nearfar.statistics.paired import Difference, compare, interval_of_mean
+from nearfar.statistics.bootstrap import bootstrap_intervals
+from nearfar.statistics.paired import Difference, compare
 
 BM25_NAME, BASE, TUNED = "bm25", "base", "tuned"
 HELD = 1000
@@ -197,10 +198,11 @@ def summary(systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]])
     task = next(iter(systems.values())).task
     options = task.options
 
-    def interval(evaluation: Evaluation, measure: str) -> list[float]:
-        values = evaluation.values(measure)
-        found = interval_of_mean(values, confidence=options.confidence, resamples=options.resamples, seed=task.seed)
-        return [found.low, found.high]
+    def intervals(scores: PerQuery) -> dict[str, list[float]]:
+        found = bootstrap_intervals(
+            scores.values, confidence=options.confidence, resamples=options.resamples, seed=task.seed
+        )
+        return dict(zip(scores.measures, found.tolist(), strict=True))
 
     return {
         "split": task.split,
@@ -208,10 +210,7 @@ def summary(systems: Mapping[str, Evaluation], pairs: Sequence[tuple[str, str]])
         "documents": len(task.corpus.rows),
         "confidence": options.confidence,
         "systems": {name: evaluation.means for name, evaluation in systems.items()},
-        "intervals": {
-            name: {measure: interval(evaluation, measure) for measure in evaluation.scores.measures}
-            for name, evaluation in systems.items()
-        },
+        "intervals": {name: intervals(evaluation.scores) for name, evaluation in systems.items()},
         "comparisons": [
             {"treatment": treatment, "control": control, "measure": measure, **difference.as_dict()}
             for treatment, control in pairs

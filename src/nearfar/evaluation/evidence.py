@@ -63,11 +63,11 @@ def examples(
         relevant = np.flatnonzero(np.isin(dataset.nodes, nodes) & dataset.searched)[:3]
         return {
             "query_id": dataset.queries.id(query),
-            "query": _short(dataset.queries.text(query)),
+            "query": short(dataset.queries.text(query)),
             "before": float(scores["base"][place]),
             "after": float(scores["tuned"][place]),
-            "relevant": [_document(dataset, int(row)) for row in relevant],
-            **{system: _first_three(dataset, found[system], place, nodes) for system in ("base", "tuned")},
+            "relevant": [document(dataset, int(row)) for row in relevant],
+            **{system: first_three(dataset, found[system], place, nodes) for system in ("base", "tuned")},
         }
 
     return {
@@ -102,9 +102,7 @@ def space_map(found: Found, corpus: Corpus, queries: np.ndarray, positives: Qrel
             "kind": ["query"] * len(anchors) + ["document"] * len(shown),
             "id": [texts.queries.id(int(row)) for row in query_rows]
             + [texts.documents.id(int(row)) for row in document_rows],
-            "text": [
-                _short(text, 160) for text in texts.queries.take(query_rows) + texts.documents.take(document_rows)
-            ],
+            "text": [short(text, 160) for text in texts.queries.take(query_rows) + texts.documents.take(document_rows)],
             "x": plane[:, 0],
             "y": plane[:, 1],
             "pair": np.concatenate([np.arange(len(anchors)), np.arange(len(anchors)), np.full(len(others), -1)]),
@@ -150,11 +148,12 @@ def _best_wrong(found: Found, corpus: Corpus, queries: np.ndarray, positives: Qr
     return best
 
 
-def _first_three(dataset: Dataset, found: Found, place: int, nodes: np.ndarray) -> list[dict[str, Any]]:
+def first_three(dataset: Dataset, found: Found, place: int, nodes: np.ndarray) -> list[dict[str, Any]]:
+    """The first three documents of a query, with scores and whether they are of the nodes that are relevant."""
     hits = found.hits
     return [
         {
-            **_document(dataset, int(row)),
+            **document(dataset, int(row)),
             "score": float(score),
             "relevant": bool(np.isin(dataset.nodes[row], nodes)),
         }
@@ -163,11 +162,13 @@ def _first_three(dataset: Dataset, found: Found, place: int, nodes: np.ndarray) 
     ]
 
 
-def _document(dataset: Dataset, row: int) -> dict[str, str]:
-    return {"id": dataset.documents.id(row), "text": _short(dataset.documents.text(row))}
+def document(dataset: Dataset, row: int) -> dict[str, str]:
+    """Id and text of a document."""
+    return {"id": dataset.documents.id(row), "text": short(dataset.documents.text(row))}
 
 
-def _short(text: str, limit: int = _SHOWN_CHARACTERS) -> str:
+def short(text: str, limit: int = _SHOWN_CHARACTERS) -> str:
+    """The beginning of a text that is too long for a page."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -144,7 +144,7 @@ def _writing(path: Path) -> Iterator[TextIO]:
         if path.suffix == ".gz":
             with (
                 partial.open("wb") as raw,
-                gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+                gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
                 io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream,
             ):
                 yield stream

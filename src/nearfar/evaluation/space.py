@@ -53,6 +53,11 @@ class Geometry:
     alarms: tuple[Alarm, ...] = field(default=())
 
 
+def least_rank(width: int) -> float:
+    """The effective rank of so many dimensions below which a space has collapsed."""
+    return max(min(EFFECTIVE_RANK, width / 2), SHARE_OF_WIDTH * width)
+
+
 def alarms(side: str, cloud: Cloud) -> list[Alarm]:
     """Signs that the vectors of a side have collapsed, to a point or to a few directions.
 
@@ -66,7 +71,7 @@ def alarms(side: str, cloud: Cloud) -> list[Alarm]:
     """
     if cloud.vectors < FEWEST:
         return []
-    rank = max(min(EFFECTIVE_RANK, cloud.width / 2), SHARE_OF_WIDTH * cloud.width)
+    rank = least_rank(cloud.width)
     found = [
         ("anisotropy", cloud.anisotropy, ANISOTROPY, f"Two random {side} have a cosine of {cloud.anisotropy:.2f} on "
          f"average, above {ANISOTROPY:g}: nearly all vectors point the same way."),

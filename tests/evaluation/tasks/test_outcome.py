@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nearfar.errors import ConfigError, DataError
-from nearfar.evaluation.tasks.outcome import bootstrap_counts, changes, means_of, outcome
+from nearfar.evaluation.tasks.outcome import changes, means_of, outcome
 from nearfar.statistics.paired import bootstrap_interval
 
 
@@ -46,14 +46,6 @@ def test_draws_widen_the_interval():
     crossed, averaged = made(by_text + by_draw, draws=3), made(by_text)
     assert crossed.value("mean") == pytest.approx(averaged.value("mean"))
     assert crossed.scores[0].high - crossed.scores[0].low > 3 * (averaged.scores[0].high - averaged.scores[0].low)
-
-
-def test_counts_are_of_as_many_items():
-    blocks = list(bootstrap_counts(7, 50, seed=3))
-    counts = np.concatenate(blocks)
-    assert counts.shape == (50, 7)
-    assert (counts.sum(axis=1) == 7).all()
-    assert (counts == np.concatenate(list(bootstrap_counts(7, 50, seed=3)))).all()
 
 
 def test_two_systems_are_compared_on_the_same_resamples():

@@ -3,8 +3,8 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from nearfar.errors import ConfigError, DataError
-from nearfar.evaluation.tasks.outcome import bootstrap_counts
 from nearfar.evaluation.tasks.pair_classification import PairClassification, _measures, best_thresholds
+from nearfar.statistics.bootstrap import bootstrap_counts
 from tests.evaluation.tasks.made import Given, random_vectors, setting
 
 

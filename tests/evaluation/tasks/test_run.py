@@ -12,9 +12,6 @@ from nearfar.evaluation.tasks.clustering import Clustering
 from nearfar.evaluation.tasks.knn import KNN
 from tests import runs
 from tests.evaluation.tasks.made import Given, labelled_records, random_vectors
-from tests.shared_runs import tokenizer
-
-__all__ = ["tokenizer"]
 
 FAST = ["evaluation.resamples=200"]
 GRADED = [{"sentence1": f"a {i}", "sentence2": f"b {i}", "score": i % 5 + 0.5} for i in range(30)]

@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from nearfar.errors import DataError
-from nearfar.evaluation.tasks.outcome import bootstrap_counts, changes
+from nearfar.evaluation.tasks.outcome import changes
 from nearfar.evaluation.tasks.sts import STS, correlations
+from nearfar.statistics.bootstrap import bootstrap_counts
 from tests.evaluation.tasks.made import Given, random_vectors, setting
 
 

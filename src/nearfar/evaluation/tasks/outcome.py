@@ -4,7 +4,7 @@ A measure is a function of how often each item counts. So one definition gives t
 often as a bootstrap resample drew it) and the interval of a difference of two systems (the same resamples for both).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +13,11 @@ from jaxtyping import Float64
 from scipy.stats import norm, t
 
 from nearfar.errors import ConfigError, DataError, first_few
+from nearfar.statistics.bootstrap import bootstrap_counts
 from nearfar.statistics.randomisation import randomisation_test
 
 Statistic = Callable[[Float64[np.ndarray, "draw item"]], Float64[np.ndarray, "draw measure"]]
 """From how often each item counts, in each of several draws, to the measures of each draw."""
-
-COUNTS_AT_ONCE = 1 << 21
-"""Numbers in one block of resamples; a bound on memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,16 +183,6 @@ def changes(treatment: Outcome, control: Outcome, *, draws: int = 10_000, seed: 
             Change(measure=left.measure, value=gap, low=float(low[place]), high=float(high[place]), p=p, n=left.n)
         )
     return tuple(found)
-
-
-def bootstrap_counts(n: int, resamples: int, seed: int) -> Iterator[Float64[np.ndarray, "draw item"]]:
-    """How often each of ``n`` items is in each resample, in blocks of resamples."""
-    generator = np.random.default_rng(seed)
-    step = max(1, COUNTS_AT_ONCE // n)
-    for start in range(0, resamples, step):
-        rows = min(step, resamples - start)
-        drawn = generator.integers(0, n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        yield np.bincount(drawn.reshape(-1), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
 def _widening(n: int, confidence: float) -> float:

@@ -121,27 +121,39 @@ def best_thresholds(scores: Float64[np.ndarray, " pair"], same: Bool[np.ndarray,
     return {"F1": float(cuts[int(f1.argmax())]), "accuracy": float(accuracy)}
 
 
-def _measures(
-    scores: Float64[np.ndarray, " pair"],
-    same: Bool[np.ndarray, " pair"],
-    called: Bool[np.ndarray, " pair"],
-    correct: Float64[np.ndarray, " pair"],
-) -> Statistic:
-    """Average precision (equal scores are taken together, as scikit-learn does), F1 and accuracy."""
+def average_precision(scores: Float64[np.ndarray, " pair"], same: Bool[np.ndarray, " pair"]) -> Statistic:
+    """The average precision of a ranking by scores; equal scores are taken together, as scikit-learn does."""
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     positive = same[order].astype(np.float64)
-    table = np.stack([same & called, called, same, correct], axis=1).astype(np.float64)
 
     def statistic(counts: Float64[np.ndarray, "draw pair"]) -> Float64[np.ndarray, "draw measure"]:
         sorted_counts = counts[:, order]
         hits = np.cumsum(sorted_counts * positive, axis=1)[:, last]
         found = np.cumsum(sorted_counts, axis=1)[:, last]
         gained = np.diff(hits, axis=1, prepend=0)
-        relevant = np.maximum(hits[:, -1], 1)
-        precision = (gained * hits / np.maximum(found, 1)).sum(axis=1) / relevant
+        relevant = np.maximum(hits[:, -1:], 1)
+        precision: Float64[np.ndarray, "draw measure"] = (gained * hits / np.maximum(found, 1)).sum(
+            axis=1, keepdims=True
+        ) / relevant
+        return precision
+
+    return statistic
+
+
+def _measures(
+    scores: Float64[np.ndarray, " pair"],
+    same: Bool[np.ndarray, " pair"],
+    called: Bool[np.ndarray, " pair"],
+    correct: Float64[np.ndarray, " pair"],
+) -> Statistic:
+    """Average precision, F1 and accuracy."""
+    precision = average_precision(scores, same)
+    table = np.stack([same & called, called, same, correct], axis=1).astype(np.float64)
+
+    def statistic(counts: Float64[np.ndarray, "draw pair"]) -> Float64[np.ndarray, "draw measure"]:
         both, claimed, true, right = (counts @ table).T
         f1 = 2 * both / np.maximum(claimed + true, 1)
-        return np.stack([precision, f1, right / counts.sum(axis=1)], axis=1)
+        return np.column_stack([precision(counts), f1, right / counts.sum(axis=1)])
 
     return statistic

@@ -93,6 +93,8 @@ def parse_task(text: str) -> VectorTask:
         ConfigError: the name or a field is unknown, or a value is not possible.
     """
     name = text.partition("(")[0].strip()
+    if name.startswith("mteb:"):
+        raise ConfigError(f"A task of mteb brings its data: give {name} in its place, nearfar evaluate MODEL {name}.")
     if name not in TASKS:
         known = (*TASKS, RETRIEVAL)
         raise ConfigError(f"There is no task {name!r}.{did_you_mean(name, known)} Tasks: {', '.join(known)}.")

@@ -12,7 +12,6 @@ from nearfar.data.tables import Dataset
 from nearfar.encoders.protocol import Encoder
 from nearfar.evaluation.evaluate import cut_name
 from nearfar.evaluation.tasks.outcome import Outcome
-from nearfar.evaluation.tasks.registry import kind_of
 from nearfar.evaluation.tasks.setting import Embedded, Setting, VectorTask
 from nearfar.events import Silent, Sink, track
 from nearfar.files import atomic, write_json
@@ -50,12 +49,12 @@ def run_tasks(
     return found
 
 
-def task_summary(systems: Mapping[str, Sequence[Outcome]], dataset: Dataset, split: str) -> dict[str, Any]:
-    """The outcomes as JSON: one row for each system, task and measure."""
+def task_summary(systems: Mapping[str, Sequence[Outcome]], kind: str, split: str) -> dict[str, Any]:
+    """The outcomes as JSON: the kind of the data, and one row for each system, task and measure."""
     first = next(iter(systems.values()))
     return {
         "split": split,
-        "kind": str(kind_of(dataset, split)),
+        "kind": kind,
         "confidence": first[0].confidence,
         "results": [
             {"system": system, **row} for system, found in systems.items() for each in found for row in each.as_rows()
@@ -64,22 +63,18 @@ def task_summary(systems: Mapping[str, Sequence[Outcome]], dataset: Dataset, spl
     }
 
 
-def write_outcomes(
-    folder: Path, systems: Mapping[str, Sequence[Outcome]], dataset: Dataset, split: str
-) -> dict[str, Any]:
-    """Write ``scores.json`` and ``per_item.parquet``; gives what the first holds.
+def write_outcomes(folder: Path, systems: Mapping[str, Sequence[Outcome]], summary: Mapping[str, Any]) -> None:
+    """Write ``scores.json``, which holds the summary, and ``per_item.parquet``.
 
     The table has the columns task, item, column, value, system: one row for each value of each item.
 
     Raises:
         ResourceError: a file cannot be written.
     """
-    summary = task_summary(systems, dataset, split)
     parts = [_long(system, each) for system, found in systems.items() for each in found]
     with atomic(folder / "per_item.parquet") as partial:
         parquet.write_table(pa.concat_tables(parts), partial, compression="zstd")
     write_json(folder / "scores.json", summary)
-    return summary
 
 
 def _long(system: str, found: Outcome) -> pa.Table:
