@@ -10,7 +10,8 @@ from nearfar.reports.contents import Histogram, MapPoints, PairScores
 from nearfar.reports.distributions import histogram_figure, map_figure, overlap, similarity_figure
 from nearfar.reports.figures import gains_figure
 from nearfar.reports.folder import read_run
-from nearfar.reports.page import asset, draw
+from nearfar.reports.frame import asset
+from nearfar.reports.page import draw
 
 
 def test_plotly_accepts_every_figure(run_folder):

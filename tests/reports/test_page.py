@@ -10,7 +10,8 @@ import pytest
 from nearfar.errors import ResourceError
 from nearfar.reports import write_report
 from nearfar.reports.folder import FILES, read_run
-from nearfar.reports.page import embedded_json, render
+from nearfar.reports.frame import embedded_json
+from nearfar.reports.page import render
 
 from .fixture import HOSTILE, write_run_folder
 

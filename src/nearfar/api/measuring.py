@@ -23,6 +23,7 @@ from nearfar.data.tables import DEV, TEST, TRAIN, UNSPLIT, Dataset
 from nearfar.encoders.locate import locate
 from nearfar.errors import ConfigError
 from nearfar.events import Message, Sink
+from nearfar.files import write_json
 from nearfar.training.folder import check_new, read_run
 
 
@@ -45,7 +46,7 @@ class EvaluateResult:
 
 def evaluate(
     model: Any,
-    data: Dataset | Path | str,
+    data: Any,
     *,
     split: str | None = None,
     task: Any = None,
@@ -63,12 +64,13 @@ def evaluate(
 
     Args:
         model: a name as in ``nearfar.encoders.locate``, ``bm25``, or an encoder.
-        data: a path, a hub name, or tables.
+        data: a path, a hub name, or tables; or a task of mteb, as an object or as ``mteb:NAME``, which says what is
+            measured and brings its data.
         split: which queries; None takes test, else dev, else all. Data without splits is split for it as in training,
             and when the model is that of a run on the same data, its test split is taken.
         task: a task or its text form, such as ``KNN`` or ``FewShot(shots=1)``, or several; ``Retrieval`` searches.
-        out: a new folder for scores.json, per_query.parquet and the TREC run file, or for tasks per_item.parquet;
-            None writes nothing.
+        out: a new folder for scores.json, per_query.parquet and the TREC run file, or for tasks per_item.parquet, with
+            examples.json and the page report.html; None writes nothing.
         config: the settings; ``data``, ``model`` and ``evaluation`` count.
         settings: overrides, such as ``["evaluation.depth=1000"]``.
         sink: takes events.
@@ -77,6 +79,8 @@ def evaluate(
         NearfarError: for data, settings or folders that will not do.
     """
     options = settings_of(config, settings)
+    if _is_mteb(data):
+        return _run_mteb(data, task, model, split, options, out, sink)
     named = isinstance(model, str | Path)
     located = locate(str(model)) if named and str(model) != "bm25" else None
     folder = check_new(Path(out)) if out is not None else None
@@ -114,8 +118,15 @@ def evaluate(
             check_cuts(encoder, options.evaluation)
             measured = {name_of(model): evaluate_encoder(encoder, task, watched, calibrate=folder is not None)}
             systems = with_cuts(measured, encoder.similarity, watched)
-    scores = summary(systems, ()) if folder is None else write_results(folder, systems, ())
-    return EvaluateResult(scores, folder)
+    if folder is None:
+        return EvaluateResult(summary(systems, ()))
+
+    from nearfar.evaluation.extremes import query_examples
+
+    scores = write_results(folder, systems, ())
+    first = systems[name_of(model)]
+    examples = query_examples(dataset, task.split, first.scores, first.found, seed=task.seed)
+    return _with_page(folder, scores, examples)
 
 
 def _tasks(task: Any, model: str, dataset: Dataset, split: str | None, options: RunConfig) -> tuple[Any, ...]:
@@ -151,15 +162,76 @@ def _run_tasks(
 ) -> EvaluateResult:
     """Measure an encoder in tasks other than retrieval."""
     from nearfar.evaluation.evaluate import check_cuts
+    from nearfar.evaluation.tasks.registry import kind_of
     from nearfar.evaluation.tasks.run import run_tasks, task_summary, write_outcomes
     from nearfar.evaluation.tasks.setting import default_split
 
     check_cuts(encoder, options.evaluation)
     chosen = default_split(dataset) if split is None else split
     systems = run_tasks(tasks, encoder, dataset, chosen, options.evaluation, name=name, sink=sink)
+    scores = task_summary(systems, str(kind_of(dataset, chosen)), chosen)
     if folder is None:
-        return EvaluateResult(task_summary(systems, dataset, chosen))
-    return EvaluateResult(write_outcomes(folder, systems, dataset, chosen), folder)
+        return EvaluateResult(scores)
+
+    from nearfar.evaluation.extremes import item_examples
+
+    write_outcomes(folder, systems, scores)
+    return _with_page(folder, scores, item_examples(systems[name], dataset, chosen))
+
+
+def _is_mteb(data: Any) -> bool:
+    """Whether what was given as data is a task of mteb, or the name of one."""
+    if isinstance(data, str):
+        return data.startswith("mteb:")
+    return any(each.__module__.startswith("mteb.") for each in type(data).__mro__)
+
+
+def _run_mteb(
+    mteb_task: Any,
+    task: Any,
+    model: Any,
+    split: str | None,
+    options: RunConfig,
+    out: Path | str | None,
+    sink: Sink | None,
+) -> EvaluateResult:
+    """Measure an encoder in a task of mteb, which brings its data."""
+    from nearfar.evaluation.mteb import run_mteb, task_named
+    from nearfar.evaluation.tasks.run import task_summary, write_outcomes
+
+    if task is not None:
+        raise ConfigError(f"A task of mteb is a task itself: leave out task, got {task!r}.")
+    if str(model) == "bm25":
+        raise ConfigError("bm25 has no vectors, which tasks of mteb need.")
+    if options.evaluation.truncate:
+        raise ConfigError("evaluation.truncate does not apply to tasks of mteb. Leave it out.")
+    if isinstance(mteb_task, str):
+        task_named(mteb_task)  # a wrong name answers before a model is opened
+    name, folder = name_of(model), check_new(Path(out)) if out is not None else None
+    confidence, resamples = options.evaluation.confidence, options.evaluation.resamples
+    with shown(sink) as watched:
+        encoder = open_encoder(locate(str(model)), options) if isinstance(model, str | Path) else model
+        found = run_mteb(
+            mteb_task, encoder, split=split, name=name, confidence=confidence, resamples=resamples, sink=watched
+        )
+    systems = {name: (found.outcome,)}
+    kind = f"task of mteb {found.record['mteb_version']}"
+    scores = {**task_summary(systems, kind, ", ".join(found.record["scores"])), "mteb": [found.record]}
+    if folder is None:
+        return EvaluateResult(scores)
+    write_outcomes(folder, systems, scores)
+    return _with_page(folder, scores, None)
+
+
+def _with_page(folder: Path, scores: dict[str, Any], examples: dict[str, Any] | None) -> EvaluateResult:
+    """Write examples.json, where there are examples, and the page beside what was written already."""
+    from nearfar.reports.evaluation import write_page
+    from nearfar.reports.evaluation_contents import EXAMPLES
+
+    if examples is not None:
+        write_json(folder / EXAMPLES, examples)
+    write_page(folder)
+    return EvaluateResult(scores, folder)
 
 
 def search(run: Path | str, query: str, *, k: int = 5, sink: Sink | None = None) -> dict[str, list[SearchHit]]:

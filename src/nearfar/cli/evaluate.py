@@ -5,14 +5,21 @@ from typing import Annotated
 
 import typer
 
-from nearfar.cli.arguments import Config, Data, Settings
+from nearfar.cli.arguments import Config, Settings
 
 NAME = "evaluate"
 
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model as in train --model, a run folder, or bm25.")],
-    data: Data,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A file, a folder, owner/name of a set on the Hugging Face hub, or mteb:NAME, a task of the installed "
+            "mteb, which brings its data.",
+        ),
+    ],
     split: Annotated[str | None, typer.Option("--split", help="Which queries: test, else dev, else all.")] = None,
     task: Annotated[
         list[str] | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nearfar.cli import audit, config, demo, evaluate, explain, export, mine, report, search, train
+from nearfar.cli import audit, compare, config, demo, diagnose, evaluate, explain, export, mine, report, search, train
 from nearfar.config.launch import Launch
 
 _INTERRUPTED = 130
@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (train, mine, export, evaluate, search, explain, audit, report, config, demo):
+for module in (train, mine, export, evaluate, search, explain, audit, compare, diagnose, report, config, demo):
     app.command(name=module.NAME)(module.command)
 
 
@@ -59,7 +59,7 @@ def _run(arguments: list[str]) -> int:
             outcome = app(arguments, prog_name="nearfar", standalone_mode=False)
         if outcome != _INTERRUPTED:
             return outcome if isinstance(outcome, int) else 0
-        message = "Stopped. A run of train or mine goes on when the same command is given with --resume."
+        message = "Stopped. A run of train, mine or compare goes on when the same command is given with --resume."
         _explain(message, debug, launch)
     except NearfarError as error:
         _explain(str(error), debug, launch, error)

@@ -4,16 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from nearfar.auditing.finding import KINDS, NOTE, SERIOUS, SPLITS, SUSPECT, Cited, Finding, Kind
 from nearfar.data.facts import WORD_EDGES
-from nearfar.reports import words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Histogram
 from nearfar.reports.distributions import bars_figure, histogram_figure
-from nearfar.reports.page import asset, embedded_json, plotly_bundle
+from nearfar.reports.frame import render_page
 
 SHOWN = 25
 """Findings of a kind that have their texts on the page; the table has all."""
@@ -62,23 +58,17 @@ def render(summary: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         findings: in the order in which they are shown.
     """
     kinds = sections(summary["counts"], findings)
-    figures = draw(summary["data"])
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"decimal": words.decimal, "count": words.count, "percent": words.percent}
-    return environment.from_string(asset("audit.html.jinja")).render(
+    return render_page(
+        "audit.html.jinja",
+        command="audit",
+        title=summary["data"]["name"],
+        figures=draw(summary["data"]),
         data=summary["data"],
         summary=summary,
         headline=headline(kinds),
         splits=[split for split in SPLITS if any(split in section.counts for section in kinds)],
         sections=kinds,
-        figures=figures,
         most=SHOWN,
-        css=Markup(asset("report.css") + asset("audit.css")),
-        javascript=Markup(asset("report.js")),
-        payload=embedded_json({name: {"data": one.data, "layout": one.layout} for name, one in figures.items()}),
-        plotly=plotly_bundle(),
     )
 
 

@@ -4,13 +4,16 @@ A colour is written as ``@name`` or ``@name/opacity``. The page resolves it agai
 and again when the reader changes between light and dark, so a figure has no colours of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from textwrap import shorten, wrap
 from typing import Any
 
 Trace = dict[str, Any]
+Columns = Mapping[str, Sequence[str | float | int | None]]
+"""A table by columns, all of one length."""
+
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 CLEAR = "rgba(0,0,0,0)"
 SYMBOLS = {"bm25": "square", "base": "diamond", "tuned": "circle"}
@@ -26,6 +29,7 @@ class Figure:
         description: what it shows, in words with numbers, for those who do not see it.
         height: in CSS pixels.
         data, layout: what Plotly draws, with named colours.
+        table: the numbers behind it, to be downloaded; None where what is drawn says them already.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Figure:
     height: int
     data: list[Trace]
     layout: Mapping[str, Any]
+    table: Columns | None = None
 
 
 def colour(system: str, opacity: float | None = None) -> str:
@@ -78,6 +83,30 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **changes: Any) -> dict[s
         "hovermode": "closest",
         **changes,
     }
+
+
+def error_bars(values: Sequence[float], bounds: Sequence[tuple[float, float]], tint: str) -> Trace:
+    """Error bars from absolute bounds, which need not lie symmetrically."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": rounded(max(0.0, high - value) for value, (_, high) in zip(values, bounds, strict=True)),
+        "arrayminus": rounded(max(0.0, value - low) for value, (low, _) in zip(values, bounds, strict=True)),
+        "color": tint,
+        "thickness": 2,
+        "width": 0,
+    }
+
+
+def name_rows(names: Sequence[str], limit: int = 24) -> dict[str, Any]:
+    """An axis with names as rows, the first on top, each cut to ``limit`` characters."""
+    return axis(
+        tickvals=list(range(len(names))),
+        ticktext=[hover_text(name, limit, limit) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        showgrid=False,
+        tickfont={"color": "@ink"},
+    )
 
 
 def line_at(value: float | int, direction: str, **style: Any) -> dict[str, Any]:

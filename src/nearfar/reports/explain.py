@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup, escape
 
 from nearfar.errors import ResourceError
@@ -14,7 +13,7 @@ from nearfar.objectives.explain import SEEDS, Curve, PairWeights, curves
 from nearfar.objectives.objective import Objective
 from nearfar.reports.canvas import Figure
 from nearfar.reports.described import SCOPES, Described, describe
-from nearfar.reports.page import asset, embedded_json, plotly_bundle
+from nearfar.reports.frame import render_page
 from nearfar.reports.weight_figures import (
     curves_figure,
     hardness_figure,
@@ -108,24 +107,18 @@ def render(objectives: Sequence[Objective], run: RunPairs | None = None, seeds: 
     drawn = [curves(objective, seeds) for objective in distinct]
     shown = [show(place, objective, drawn[place]) for place, objective in enumerate(distinct)]
     figures = draw(drawn, run)
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
     tops = [largest(curve) for curve in drawn if largest(curve) > 0]
-    return environment.from_string(asset("explain.html.jinja")).render(
-        mark=Markup(MARK),
+    return render_page(
+        "explain.html.jinja",
+        command="explain",
         title=_title(shown),
+        figures=figures,
         shown=shown,
         run=run,
         relative=len(tops) > 1 and max(tops) > _FAR_APART * min(tops),
         several=len(shown) > 1,
         seeds=len(seeds),
         scopes=SCOPES,
-        figures=figures,
-        css=Markup(asset("report.css") + asset("explain.css")),
-        javascript=Markup(asset("report.js")),
-        payload=embedded_json({name: {"data": one.data, "layout": one.layout} for name, one in figures.items()}),
-        plotly=plotly_bundle(),
     )
 
 

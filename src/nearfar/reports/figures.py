@@ -3,7 +3,21 @@
 import numpy as np
 from jaxtyping import Float64
 
-from nearfar.reports.canvas import SYMBOLS, Figure, Trace, axis, colour, hover_text, layout, line_at, note, rounded
+from nearfar.reports.canvas import (
+    SYMBOLS,
+    Columns,
+    Figure,
+    Trace,
+    axis,
+    colour,
+    error_bars,
+    hover_text,
+    layout,
+    line_at,
+    name_rows,
+    note,
+    rounded,
+)
 from nearfar.reports.contents import Scores
 from nearfar.reports.words import count, decimal, name_of, percent, signed, systems_in_order
 
@@ -28,7 +42,7 @@ def scores_figure(scores: Scores) -> Figure:
                 "name": name_of(system),
                 "x": rounded(values),
                 "y": [measures.index(measure) + 0.22 * (place - middle) for measure in shown],
-                "error_x": _error(values, bounds, colour(system)),
+                "error_x": error_bars(values, bounds, colour(system)),
                 "marker": {"color": colour(system), "size": 10, "symbol": SYMBOLS.get(system, "cross")},
                 "text": [
                     f"{hover_text(name_of(system))}, {hover_text(measure)}<br><b>{decimal(value)}</b> "
@@ -38,7 +52,6 @@ def scores_figure(scores: Scores) -> Figure:
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
-    rows = _measure_axis(measures)
     return Figure(
         name="scores",
         title=f"Scores, with {percent(scores.confidence)} intervals",
@@ -51,8 +64,21 @@ def scores_figure(scores: Scores) -> Figure:
         ),
         height=90 + 62 * len(measures),
         data=data,
-        layout=layout(axis(rangemode="normal"), rows, showlegend=True),
+        layout=layout(axis(rangemode="normal"), name_rows(measures, 24), showlegend=True),
+        table=_score_columns(scores),
     )
+
+
+def _score_columns(scores: Scores) -> Columns:
+    """Every score with its interval, one in a row."""
+    rows = [
+        (name_of(system), measure, value, *scores.intervals.get(system, {}).get(measure, (None, None)))
+        for system in systems_in_order(scores)
+        for measure, value in scores.systems[system].items()
+    ]
+    return {
+        name: [row[place] for row in rows] for place, name in enumerate(("system", "measure", "value", "low", "high"))
+    }
 
 
 def differences_figure(scores: Scores) -> Figure | None:
@@ -67,7 +93,7 @@ def differences_figure(scores: Scores) -> Figure | None:
         "mode": "markers+text",
         "x": rounded(means),
         "y": [scores.measures.index(one.measure) for one in found],
-        "error_x": _error(means, [(one.low, one.high) for one in found], colour("tuned")),
+        "error_x": error_bars(means, [(one.low, one.high) for one in found], colour("tuned")),
         "marker": {"color": colour("tuned"), "size": 10, "symbol": SYMBOLS["tuned"]},
         "text": [signed(mean) for mean in means],
         "textposition": "top center",
@@ -88,34 +114,10 @@ def differences_figure(scores: Scores) -> Figure | None:
         data=[trace],
         layout=layout(
             axis(rangemode="tozero"),
-            _measure_axis(scores.measures),
+            name_rows(scores.measures, 24),
             margin={"l": 8, "r": 12, "t": 38, "b": 8},
             shapes=[line_at(0, "vertical", color="@ink", width=1.5)],
         ),
-    )
-
-
-def _error(values: list[float], bounds: list[tuple[float, float]], tint: str) -> Trace:
-    """Error bars from absolute bounds, which need not lie symmetrically."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": rounded(max(0.0, high - value) for value, (_, high) in zip(values, bounds, strict=True)),
-        "arrayminus": rounded(max(0.0, value - low) for value, (low, _) in zip(values, bounds, strict=True)),
-        "color": tint,
-        "thickness": 2,
-        "width": 0,
-    }
-
-
-def _measure_axis(measures: tuple[str, ...]) -> dict[str, object]:
-    """Measures as rows, the first on top."""
-    return axis(
-        tickvals=list(range(len(measures))),
-        ticktext=[hover_text(measure, 24) for measure in measures],
-        range=[len(measures) - 0.5, -0.5],
-        showgrid=False,
-        tickfont={"color": "@ink"},
     )
 
 

@@ -68,7 +68,7 @@ def read_run(folder: Path) -> Run:
         data=read_json(folder / DATA, DataFacts),
         training=_training(folder / TRAINING),
         scores=read_json(folder / SCORES, Scores),
-        per_query=_per_query(folder / PER_QUERY),
+        per_query=read_per_query(folder / PER_QUERY),
         pair_scores=_pair_scores(folder / PAIR_SCORES),
         examples=read_json(folder / EXAMPLES, Examples),
         map=_map(folder / MAP),
@@ -157,7 +157,7 @@ def _curves(path: Path, records: list[Mapping[str, Any]], group: str) -> dict[st
     }
 
 
-def _table(path: Path, columns: Mapping[str, type]) -> dict[str, list[Any]] | None:
+def read_table(path: Path, columns: Mapping[str, type]) -> dict[str, list[Any]] | None:
     """The columns of a parquet file as lists, cast to the given types, or None when it is missing."""
     if not path.is_file():
         return None
@@ -180,8 +180,9 @@ def _table(path: Path, columns: Mapping[str, type]) -> dict[str, list[Any]] | No
         raise DataError(f"{path}: a value is missing or of the wrong kind ({error}). Write the file again.") from None
 
 
-def _per_query(path: Path) -> PerQuery | None:
-    table = _table(path, {"query_id": str, "system": str, "measure": str, "value": float})
+def read_per_query(path: Path) -> PerQuery | None:
+    """The values of every query by system and measure, or None when the file is missing."""
+    table = read_table(path, {"query_id": str, "system": str, "measure": str, "value": float})
     if table is None:
         return None
     values: dict[tuple[str, str], dict[str, float]] = {}
@@ -191,7 +192,7 @@ def _per_query(path: Path) -> PerQuery | None:
 
 
 def _pair_scores(path: Path) -> PairScores | None:
-    table = _table(path, {"system": str, "kind": str, "score": float})
+    table = read_table(path, {"system": str, "kind": str, "score": float})
     if table is None:
         return None
     values: dict[tuple[str, str], list[float]] = {}
@@ -202,7 +203,7 @@ def _pair_scores(path: Path) -> PairScores | None:
 
 
 def _map(path: Path) -> dict[str, MapPoints] | None:
-    table = _table(path, {"system": str, "kind": str, "text": str, "x": float, "y": float, "pair": int})
+    table = read_table(path, {"system": str, "kind": str, "text": str, "x": float, "y": float, "pair": int})
     if table is None:
         return None
     systems = dict.fromkeys(table["system"])

@@ -5,18 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from nearfar.files import write_text
 from nearfar.negatives.candidates import SOURCE, Reason
 from nearfar.negatives.reasons import GROUP_OF, GROUPS, REASONS, code, title
 from nearfar.reports import mining_figures, mining_words, words
 from nearfar.reports.canvas import Figure
+from nearfar.reports.frame import REPORT, render_page
 from nearfar.reports.mining_contents import Account, Example, MiningRun, read_mining
-from nearfar.reports.page import REPORT, asset, embedded_json, plotly_bundle
 
-_STYLES = ("report.css", "audit.css", "mining.css")
 _SHOWN_CHARACTERS = 600
 
 
@@ -68,26 +64,20 @@ def render(run: MiningRun, name: str) -> str:
     """
     account = run.account
     drawn = draw(account)
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(asset),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"decimal": words.decimal, "count": words.count}
-    return environment.get_template("mining.html.jinja").render(
-        title=name,
+    return render_page(
+        "mining.html.jinja",
         command="mine",
+        title=name,
+        figures=drawn,
         headline=mining_words.headline(account),
         lede=[mining_words.funnel(account), *mining_words.made(account), mining_words.estimate(account)],
-        remarks=[*mining_words.unanswered(account), *mining_words.refused(account)],
+        remarks=[*mining_words.looked(account), *mining_words.unanswered(account), *mining_words.refused(account)],
         reasons=list(reason_rows(account)),
         groups=[(group, _style(reasons[0])) for group, reasons in GROUPS.items() if account.total.group(group)],
         lists=mining_words.lists(account),
         recall=mining_words.recall(account),
         scores=[
-            (mining_words.spread(spread), drawn[f"score-{place}"])
+            (mining_words.spread(spread), f"score-{place}")
             for place, spread in enumerate(account.scores.values())
             if f"score-{place}" in drawn
         ],
@@ -95,11 +85,6 @@ def render(run: MiningRun, name: str) -> str:
         examples=list(example_groups(run.examples)),
         facts=list(facts(run.record)),
         config=run.config,
-        figures={"funnel": None, "sources": None, "lists": None, **drawn},
-        css=Markup("".join(asset(style) for style in _STYLES)),
-        javascript=Markup(asset("report.js")),
-        payload=embedded_json({name: {"data": one.data, "layout": one.layout} for name, one in drawn.items()}),
-        plotly=plotly_bundle(),
     )
 
 

@@ -98,6 +98,7 @@ class Account:
         asked: negatives of a list when there are enough; None when the account does not say.
         unanswered: by the name of a score that was asked for and is not known of all.
         refused: by the text form of a source, how many texts it left out, by reason.
+        depths: how many queries were looked at to which depth, where each was only as deep as needed.
     """
 
     queries: int
@@ -114,6 +115,7 @@ class Account:
     asked: int | None = None
     unanswered: Mapping[str, Unanswered] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    depths: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def total(self) -> SourceRow:

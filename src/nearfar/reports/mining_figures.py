@@ -17,7 +17,7 @@ from nearfar.negatives.reasons import (
     code,
     title,
 )
-from nearfar.reports.canvas import Figure, Trace, axis, hover_text, layout, line_at, note
+from nearfar.reports.canvas import Figure, Trace, axis, layout, line_at, name_rows, note
 from nearfar.reports.distributions import bars_figure
 from nearfar.reports.mining_contents import KNOWN_POSITIVES, Account, SourceRow, Spread
 from nearfar.reports.mining_words import share
@@ -77,7 +77,7 @@ def funnel_figure(account: Account) -> Figure:
         data=data,
         layout=layout(
             axis(range=[0, max(account.candidates, 1)], tickformat=",~s"),
-            _rows(names),
+            name_rows(names, _NARROW),
             annotations=labels,
             shapes=[line_at(0, "vertical")],
         ),
@@ -137,7 +137,7 @@ def sources_figure(funnel: Sequence[SourceRow]) -> Figure | None:
         data=data,
         layout=layout(
             axis(range=[0, 100], ticksuffix=" %"),
-            _rows([hover_text(row.source, _NARROW, _NARROW) for row in funnel]),
+            name_rows([row.source for row in funnel], _NARROW),
             barmode="stack",
         ),
     )
@@ -192,6 +192,12 @@ def score_figure(place: int, name: str, spread: Spread) -> Figure | None:
             bargap=0,
             shapes=[line_at(base, "horizontal", color="@line") for base in bases],
         ),
+        table={
+            "from": [low for _ in groups for low in spread.edges[:-1]],
+            "to": [high for _ in groups for high in spread.edges[1:]],
+            "group": [group for group in groups for _ in bins],
+            "candidates": [number for group in groups for number in spread.counts[group]],
+        },
     )
 
 
@@ -204,17 +210,6 @@ def lists_figure(account: Account) -> Figure | None:
     shown = range(longest + 1) if longest < _SHOWN_SIZES else sorted(sizes)
     values = [float(sizes.get(size, 0)) for size in shown]
     return bars_figure("lists", "Lists by length", [str(size) for size in shown], values, "negatives in a list")
-
-
-def _rows(names: Sequence[str]) -> dict[str, object]:
-    """Names as rows, the first on top."""
-    return axis(
-        tickvals=list(range(len(names))),
-        ticktext=list(names),
-        range=[len(names) - 0.5, -0.5],
-        showgrid=False,
-        tickfont={"color": "@ink"},
-    )
 
 
 def _in_order(counts: Mapping[str, Sequence[int]]) -> list[str]:

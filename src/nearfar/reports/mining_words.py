@@ -88,6 +88,16 @@ def refused(account: Account) -> Iterator[str]:
         yield f"{source} left out {several(sum(reasons.values()), 'text')}: {listed}."
 
 
+def looked(account: Account) -> Iterator[str]:
+    """How deep each query was looked at, where that was only as deep as needed."""
+    if account.depths:
+        each = ", ".join(
+            f"{several(number, 'query', 'queries')} to the {count(depth)} nearest"
+            for depth, number in account.depths.items()
+        )
+        yield f"Looked at {each}: nothing deeper could have been handed out (mining.look=all looks at it too)."
+
+
 def lists(account: Account) -> str:
     """Which queries have fewer negatives than were asked for, or none."""
     none = f"{several(account.without, 'query', 'queries')} {'has' if account.without == 1 else 'have'} none"

@@ -1,30 +1,16 @@
-"""Puts the report together: figures, tables and sentences into one HTML file that loads nothing from elsewhere.
+"""The page of a training run: figures, tables and sentences from the files of its folder."""
 
-Every text of the data goes through Jinja's escaping, or through ``embedded_json`` on its way into a script element.
-Plotly's own bundle is embedded once, compressed, and unpacked by the browser: 2 MB in place of 4.8.
-"""
-
-import base64
-import gzip
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import jinja2
-from markupsafe import Markup
 
 from nearfar.files import write_text
 from nearfar.reports import distributions, figures, training_figures, words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Comparison, DataFacts, Run, Scores, Training
 from nearfar.reports.folder import read_run
-from nearfar.reports.shape import draw_shape, render_shape
+from nearfar.reports.frame import REPORT, render_page
+from nearfar.reports.shape import draw_shape, of_run, render_shape
 
-REPORT = "report.html"
 MARKS = 100
 
 
@@ -69,25 +55,12 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 def render(run: Run) -> str:
     """The page as text. The same run gives the same text."""
     drawn = draw(run)
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(asset),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "decimal": words.decimal,
-        "signed": words.signed,
-        "count": words.count,
-        "duration": words.duration,
-        "p_value": words.p_value,
-        "percent": words.percent,
-        "name_of": words.name_of,
-    }
-    return environment.from_string(asset("report.html.jinja")).render(
-        run=run,
+    return render_page(
+        "report.html.jinja",
+        command="train",
         title=(run.about.name if run.about is not None else "") or "Training run",
+        figures=drawn,
+        run=run,
         headline=words.headline(run.scores) if run.scores is not None else None,
         strips=strips(run.scores) if run.scores is not None else [],
         systems=words.systems_in_order(run.scores) if run.scores is not None else (),
@@ -95,14 +68,9 @@ def render(run: Run) -> str:
         cuts=cut_table(run.scores) if run.scores is not None else [],
         comparisons=_columns(run.scores) if run.scores is not None else {},
         primary=words.primary_measure(run.scores) if run.scores is not None else None,
-        figures=drawn,
-        shape=render_shape(run, drawn, environment),
+        shape=render_shape(*of_run(run), drawn, "evaluation/"),
         splits=splits(run.data) if run.data is not None else [],
         mined=mined_facts(run.data) if run.data is not None else [],
-        css=Markup(asset("report.css") + asset("shape.css")),
-        javascript=Markup(asset("report.js")),
-        payload=embedded_json({name: {"data": one.data, "layout": one.layout} for name, one in drawn.items()}),
-        plotly=plotly_bundle(),
     )
 
 
@@ -121,7 +89,7 @@ def draw(run: Run) -> dict[str, Figure]:
         drawn += _training_figures(run.training, primary, best_step)
     if run.pair_scores is not None:
         drawn += [distributions.similarity_figure(system, run.pair_scores) for system in ("base", "tuned")]
-    drawn += draw_shape(run)
+    drawn += draw_shape(of_run(run)[0])
     if run.map is not None:
         drawn += [
             distributions.map_figure(system, run.map[system]) for system in ("base", "tuned") if system in run.map
@@ -243,25 +211,3 @@ def mined_facts(data: DataFacts) -> list[tuple[str, str]]:
     ]
     ignored = known.get("ignored", 0)
     return [*said, ("Pairs ignored, since they may be relevant", words.count(ignored))] if ignored else said
-
-
-def embedded_json(value: Mapping[str, Any]) -> Markup:
-    """JSON that may stand in a script element: no character can end the element or start markup."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=True)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
-
-
-@lru_cache(maxsize=1)
-def plotly_bundle() -> Markup:
-    """Plotly's script as base64 of gzip, the same bytes every time."""
-    from plotly.offline import get_plotlyjs
-
-    return Markup(base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode())
-
-
-@lru_cache(maxsize=8)
-def asset(name: str) -> str:
-    """A file of the package's ``assets``."""
-    return files("nearfar.reports").joinpath("assets", name).read_text(encoding="utf-8")

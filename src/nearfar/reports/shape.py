@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-import jinja2
 from markupsafe import Markup
 
 from nearfar.data.tables import DEV
@@ -15,6 +14,7 @@ from nearfar.evaluation.thresholds import Precision
 from nearfar.reports import calibration_figures, words
 from nearfar.reports.canvas import Figure
 from nearfar.reports.contents import Run
+from nearfar.reports.frame import environment
 
 SYSTEMS = ("base", "tuned")
 Value = TypeVar("Value")
@@ -50,36 +50,50 @@ class ShapeRow:
     meaning: str
 
 
-def draw_shape(run: Run) -> list[Figure | None]:
+def of_run(run: Run) -> tuple[dict[str, Calibration], dict[str, Geometry]]:
+    """What is known of base and tuned, of those that are there."""
+    return _shown(run.calibration), _shown(run.geometry)
+
+
+def draw_shape(calibration: Mapping[str, Calibration]) -> list[Figure | None]:
     """The figures of this part."""
-    shown = _shown(run.calibration)
-    return [calibration_figures.roc_figure(shown), calibration_figures.reliability_figure(shown)]
+    return [calibration_figures.roc_figure(calibration), calibration_figures.reliability_figure(calibration)]
 
 
-def render_shape(run: Run, drawn: Mapping[str, Figure], environment: jinja2.Environment) -> Markup:
+def render_shape(
+    calibration: Mapping[str, Calibration],
+    geometry: Mapping[str, Geometry],
+    drawn: Mapping[str, Figure],
+    place: str = "",
+) -> Markup:
     """The part as HTML.
 
     Args:
-        run: the files of a run; what is missing leaves a sentence.
+        calibration: by system; none leaves a sentence.
+        geometry: by system; none leaves a sentence.
         drawn: all figures of the page by name.
-        environment: with the filters of the page and a loader of its templates.
+        place: the folder of the files of this part inside that of the page, as ``evaluation/``.
     """
-    calibration, geometry = _shown(run.calibration), _shown(run.geometry)
-    last = next(reversed(calibration), None)
+    last = next(reversed(list(calibration)), None)
     known = calibration[last] if last is not None else None
-    page = environment.get_template("shape.html.jinja").render(
-        calibration=calibration,
-        geometry=geometry,
-        sentence=comparable(last, known) if last is not None and known is not None else "",
-        level=_level(calibration),
-        areas=list(_areas(calibration)),
-        notes=list(dict.fromkeys(note for one in calibration.values() for note in one.notes)),
-        drawn=[drawn[name] for name in ("roc", "reliability") if name in drawn],
-        system=last,
-        **(_thresholds(known) if known is not None else {"precisions": []}),
-        alarms=[(system, alarm.sentence) for system, one in geometry.items() for alarm in one.alarms],
-        shapes=list(geometry),
-        rows=list(shape_rows(geometry)),
+    page = (
+        environment()
+        .get_template("shape.html.jinja")
+        .render(
+            calibration=calibration,
+            geometry=geometry,
+            sentence=comparable(last, known) if last is not None and known is not None else "",
+            level=_level(calibration),
+            areas=list(_areas(calibration)),
+            notes=list(dict.fromkeys(note for one in calibration.values() for note in one.notes)),
+            figures=drawn,
+            place=place,
+            system=last,
+            **(_thresholds(known) if known is not None else {"precisions": []}),
+            alarms=[(system, alarm.sentence) for system, one in geometry.items() for alarm in one.alarms],
+            shapes=list(geometry),
+            rows=list(shape_rows(geometry)),
+        )
     )
     return Markup(page)
 
@@ -160,7 +174,6 @@ _ROWS = (
 
 
 def _shown(systems: Mapping[str, Value] | None) -> dict[str, Value]:
-    """Base and tuned, of those that are there."""
     return {system: systems[system] for system in SYSTEMS if system in systems} if systems is not None else {}
 
 

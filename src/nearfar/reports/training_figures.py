@@ -90,6 +90,7 @@ def accuracy_figure(train: Mapping[str, Curve], best_step: int | None) -> Figure
 def bands_figure(train: Mapping[str, Curve], best_step: int | None) -> Figure | None:
     """Quantiles of similarities, positives against negatives: median, middle half, and all but 5 % on either side."""
     traces: list[Trace] = []
+    columns: dict[str, Sequence[float]] = {}
     said = []
     last = 0
     for kind, name, tint in (("negative", "negatives", "ink"), ("positive", "positives", "tuned")):
@@ -104,6 +105,8 @@ def bands_figure(train: Mapping[str, Curve], best_step: int | None) -> Figure | 
             *_band(steps, lows[1], lows[3], f"@{tint}/0.22"),
             _line(steps, lows[2], f"@{tint}", 2.5, name) | {"showlegend": True},
         ]
+        columns |= {"step": steps}
+        columns |= {f"{name}, {at} %": values for at, values in zip((5, 25, 50, 75, 95), lows, strict=True)}
         said.append(f"The median of {name} goes from {decimal(lows[2][0])} to {decimal(lows[2][-1])}.")
         last = max(last, steps[-1])
     if not traces:
@@ -115,6 +118,7 @@ def bands_figure(train: Mapping[str, Curve], best_step: int | None) -> Figure | 
         height=300,
         data=traces,
         layout=layout(_steps(), axis(), showlegend=True, **_best(best_step, last, legend=True)),
+        table=columns,
     )
 
 

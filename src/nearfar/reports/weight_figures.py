@@ -28,8 +28,11 @@ Points = tuple[float | None, ...]
 
 
 def look(place: int) -> tuple[str, str]:
-    """Colour and dash of the objective at a place: eight colours, then again with another dash."""
-    return f"s{place % COLOURS}", DASHES[place // COLOURS % len(DASHES)]
+    """Colour and dash of the objective at a place: eight colours, then again with another dash.
+
+    The second four of the colours have another dash than the first, since not all eyes tell all eight apart.
+    """
+    return f"s{place % COLOURS}", DASHES[(place // COLOURS + place % COLOURS // 4) % len(DASHES)]
 
 
 def largest(curve: Curve) -> float:

@@ -45,6 +45,11 @@ def name_of(system: str) -> str:
     return NAMES.get(system, system)
 
 
+def tint(system: str) -> str:
+    """The class of the style sheet with the colour of a system, empty for one without a colour of its own."""
+    return system if system in NAMES else ""
+
+
 def systems_in_order(scores: Scores) -> tuple[str, ...]:
     """BM25, base, tuned, then whatever else was scored; not what was scored with vectors that are cut."""
     known = [system for system in ORDER if system in scores.systems]
