@@ -14,16 +14,16 @@ import sys
 import time
 import traceback
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 
 import torch
 from torch import distributed
+
+from tests import forked
 
 LIMIT = 120.0
 """Seconds that a call may take."""
 GRACE = 3.0
 """Seconds that the other ranks get to report when one has failed: often they wait for it for ever."""
-_ROOT = Path(__file__).parents[1]
 _pools = {}
 
 
@@ -53,24 +53,17 @@ def run_ranks(world, function, *arguments, limit=LIMIT):
 
 class _Pool:
     def __init__(self, world):
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.gloo_preload"])
+        context, checked = multiprocessing.get_context("forkserver"), forked.checked()
         # As torchrun does it: the store is not in a rank, so that no port can be taken between choice and use.
         self._store = distributed.TCPStore("127.0.0.1", 0, None, is_master=True, wait_for_workers=False)
         self._processes, self._pipes = [], []
-        checked = any(type(finder).__module__.startswith("jaxtyping") for finder in sys.meta_path)
-        settings = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-        settings |= {"NEARFAR_TESTS_CHECKED": "1" if checked else "", "PYTHONPATH": str(_ROOT)}
-        with _environment(settings):
-            for rank in range(world):
-                here, there = context.Pipe()
-                process = context.Process(
-                    target=_serve, args=(there, rank, world, self._store.port, checked), daemon=True
-                )
-                process.start()
-                there.close()
-                self._processes.append(process)
-                self._pipes.append(here)
+        for rank in range(world):
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there, rank, world, self._store.port, checked), daemon=True)
+            process.start()
+            there.close()
+            self._processes.append(process)
+            self._pipes.append(here)
 
     def run(self, function, arguments, limit):
         work = pickle.dumps((function, arguments))
@@ -104,21 +97,6 @@ class _Pool:
         for process, pipe in zip(self._processes, self._pipes, strict=True):
             process.join()
             pipe.close()
-
-
-@contextlib.contextmanager
-def _environment(variables):
-    """The fork server takes over the environment of the process that starts it."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _serve(pipe: Connection, rank, world, port, checked):

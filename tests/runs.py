@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nearfar.cli.main import _run
-
 ASK = [f"{stem}{ending}" for stem in ("bo", "ca", "du", "fe", "gi") for ending in ("rak", "lim", "sot")]
 SAY = [f"{stem}{ending}" for stem in ("ha", "je", "ki", "lo", "mu") for ending in ("ven", "zop", "tir")]
 """Words of queries and words of documents; a word and its translation have the same place."""
@@ -96,6 +94,8 @@ def static(tokenizer, dim=32):
 
 def nearfar(*arguments):
     """Run a command line in this process; gives its exit code."""
+    from nearfar.cli.main import _run  # not above: the first that is imported here must not be nearfar
+
     return _run([str(argument) for argument in arguments])
 
 
@@ -112,15 +112,14 @@ def refused(capsys, *arguments, lines=3):
     return message
 
 
-def process(*arguments, **options):
+def process(*arguments, start=(sys.executable, "-m", "nearfar")):
     """Start a command line in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "nearfar", *map(str, arguments)],
+        [*map(str, (*start, *arguments))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-        **options,
     )
 
 

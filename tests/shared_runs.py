@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import runs
+from tests import forked, runs
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,19 @@ def finished(tmp_path_factory, tokenizer, pairs):
     folder = tmp_path_factory.mktemp("runs") / "finished"
     assert runs.nearfar("train", pairs, "--model", runs.static(tokenizer), "--out", folder, *runs.SETTINGS) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory):
+    """A folder with commands ``nearfar`` and ``python -m`` that start at once."""
+    folder = tmp_path_factory.mktemp("commands")
+    with forked.commands(folder):
+        yield folder
+
+
+@pytest.fixture
+def no_map(monkeypatch):
+    """The map of the report takes longer than training; for tests of something else."""
+    from nearfar.evaluation import evidence
+
+    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))

@@ -5,9 +5,6 @@ from nearfar.data.tables import Facts
 from nearfar.encoders.module import ModuleEncoder
 from tests import runs
 from tests.data.memory import make
-from tests.shared_runs import finished, pairs, tokenizer
-
-__all__ = ["finished", "pairs", "tokenizer"]
 
 
 def test_the_result_of_training(finished, pairs, tokenizer):

@@ -19,6 +19,7 @@ LAYERS = (
     ("objectives", "statistics"),
     ("data", "encoders", "retrieval", "negatives", "batches", "engine", "evaluation", "auditing"),
     ("training", "merging", "reports"),
+    ("comparing", "diagnosing"),
     ("api",),
     ("recipes",),
     ("cli",),

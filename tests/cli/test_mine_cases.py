@@ -174,7 +174,7 @@ def test_a_language_model_that_pauses_and_goes_on(mine, model, tmp_path, capsys)
     assert trained.scores["systems"]["tuned"]
 
 
-def test_ctrl_c_says_how_to_go_on(model, tmp_path):
+def test_ctrl_c_says_how_to_go_on(model, commands, tmp_path):
     data = runs.write_lines(tmp_path / "data.jsonl", pairs(20))
     with EndpointServer(lambda prompt, times: Say(text="no", delay=0.3)) as server:
         arguments = (
@@ -190,14 +190,14 @@ def test_ctrl_c_says_how_to_go_on(model, tmp_path):
             server.url,
         )
         arguments += tuple(word for each in JUDGED for word in ("--set", each))
-        process = runs.process(*arguments)
+        process = runs.process(*arguments, start=[commands / "nearfar"])
         server.wait_for(4)
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert said.splitlines()[-1] == (
-        "nearfar: Stopped. A run of train or mine goes on when the same command is given with --resume."
+        "nearfar: Stopped. A run of train, mine or compare goes on when the same command is given with --resume."
     )
     assert "Traceback" not in said
     assert (tmp_path / "out" / "sources" / "0").is_dir()

@@ -22,20 +22,25 @@ FAST = (*runs.SETTINGS, "--set", "training.epochs=1", "--set", "evaluation.measu
 ENDLESS = ("--set", "training.steps=1000000", "--set", "dev.evaluations=1", "--set", "batches.size=16")
 
 
-def launched(launcher, *arguments, file=None):
-    """Start a command line in two processes, or a file that takes its arguments."""
+def launched(launcher, *arguments, start=("-m", "nearfar")):
+    """Start a command line in two processes, or what else takes its arguments."""
     two = ("--num_processes", "2")
     launchers = {
         "torchrun": ("torch.distributed.run", "--standalone", "--shutdown-timeout", "100", "--nproc-per-node", "2"),
         "accelerate": ("accelerate.commands.launch", "--multi_gpu", "--main_process_port", "0", *two),
     }
-    started = ("-m", "nearfar") if file is None else (str(file),)
-    command = [sys.executable, "-m", *launchers[launcher], *started, *map(str, arguments)]
+    command = [sys.executable, "-m", *launchers[launcher], *map(str, (*start, *arguments))]
     settings = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
     kept = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**kept, **settings}
     )
+
+
+@pytest.fixture
+def at_once(commands):
+    """What torchrun is given to start a command line that has imported all it needs."""
+    return "--no-python", commands / "nearfar"
 
 
 def ended(process):
@@ -83,9 +88,10 @@ def test_a_launched_run_prints_and_writes_once(launcher, pairs, tokenizer, tmp_p
 
 
 @pytest.mark.slow
-def test_a_refusal_is_told_once(finished, pairs, tokenizer):
+def test_a_refusal_is_told_once(finished, pairs, tokenizer, at_once):
     before = runs.contents(finished)
-    process = launched("torchrun", "train", pairs, "--model", runs.static(tokenizer), "--out", finished, *runs.SETTINGS)
+    given = ("--model", runs.static(tokenizer), "--out", finished, *runs.SETTINGS)
+    process = launched("torchrun", "train", pairs, *given, start=at_once)
     code, output, said, errors = ended(process)
     assert code == 1  # that of torchrun for a failed process
     assert output == ""
@@ -120,7 +126,7 @@ def test_the_error_of_one_that_is_not_the_first_is_told(pairs, tokenizer, tmp_pa
     (tmp_path / "child.py").write_text(CHILD)
     settings = ("--out", tmp_path / "run", *ENDLESS)
     process = launched(
-        "torchrun", "train", pairs, "--model", runs.static(tokenizer), *settings, file=tmp_path / "child.py"
+        "torchrun", "train", pairs, "--model", runs.static(tokenizer), *settings, start=[tmp_path / "child.py"]
     )
     code, _, said, errors = ended(process)
     assert code == 1
@@ -131,9 +137,10 @@ def test_the_error_of_one_that_is_not_the_first_is_told(pairs, tokenizer, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_all_stop_and_one_tells(pairs, tokenizer, tmp_path, number):
+def test_interrupted_all_stop_and_one_tells(pairs, tokenizer, tmp_path, number, at_once):
     out = tmp_path / "run"
-    process = launched("torchrun", "train", pairs, "--model", runs.static(tokenizer), "--out", out, *ENDLESS)
+    given = ("--model", runs.static(tokenizer), "--out", out, *ENDLESS)
+    process = launched("torchrun", "train", pairs, *given, start=at_once)
     training(out, process)
     process.send_signal(number)
     code, _, (said,), errors = ended(process)
@@ -149,9 +156,10 @@ def test_interrupted_all_stop_and_one_tells(pairs, tokenizer, tmp_path, number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_when_one_dies_the_others_end(pairs, tokenizer, tmp_path, victim):
+def test_when_one_dies_the_others_end(pairs, tokenizer, tmp_path, victim, at_once):
     out = tmp_path / "run"
-    process = launched("torchrun", "train", pairs, "--model", runs.static(tokenizer), "--out", out, *ENDLESS)
+    given = ("--model", runs.static(tokenizer), "--out", out, *ENDLESS)
+    process = launched("torchrun", "train", pairs, *given, start=at_once)
     started = training(out, process)
     os.kill(started[victim], signal.SIGKILL)
     code, _, said, errors = ended(process)

@@ -1,6 +1,7 @@
 """Every snippet of the documentation runs as it stands, in a folder that holds its data and nothing of the project.
 
-Shell snippets run in a shell, Python ones in this process, where warnings are errors and annotations are checked.
+Shell snippets run in a shell, where a command ``nearfar`` starts at once, but that of the first run, which is the one
+that is installed. Python ones run in this process, where warnings are errors and annotations are checked.
 """
 
 import os
@@ -23,6 +24,7 @@ NEEDS = {
     "per-query.py": (TRAINING,),
     "evaluate.sh": (TRAINING,),
     "explain.sh": (TRAINING,),
+    "diagnose.sh": (TRAINING, "settings.sh"),
     "nested.py": ("nested.sh",),
     "mine.sh": (TRAINING,),
     "mine-parts.sh": (TRAINING,),
@@ -35,6 +37,7 @@ PRINTED = {
     "first-run.sh": ("tuned - base", "nDCG@10", "runs/first/report.html"),
     "search.sh": ("base", "tuned", "Sand the bike"),
     "tasks.py": ("Spearman ", "Pearson "),
+    "mteb.py": ("mteb:Repairs cosine_spearman ", "nearfar/mine "),
     "readme.py": ("'treatment': 'tuned'", "runs/help/model runs/help/report.html"),
     "first-run.py": ("interval +", "runs/second/report.html"),
     "use-model.py": ("tensor([[",),
@@ -55,6 +58,7 @@ PRINTED = {
     "compose.py": ("tensor(", "['memory.logits_0.log_scale']"),
     "own-part.py": ("masks=[NotTooNear(limit=0.8)]", "at 0.75 and 0.0 at 0.85"),
     "explain.sh": ("weights.html",),
+    "diagnose.sh": ("No cause was found", "Against first", "training.epochs", "written to runs/diagnosed"),
     "list-objectives.sh": ("pairwise", "CoSENT"),
     "teacher.sh": ("tuned - base", "runs/guided/model"),
     "momentum.sh": ("tuned - base", "runs/queued/model"),
@@ -73,6 +77,8 @@ PRINTED = {
     "mine-export.sh": ("written to tuples.jsonl",),
     "mine-refresh.sh": ("tuned - base", "runs/refreshed/model"),
     "mine.py": ("ratio 0.95: ", "queries have negatives"),
+    "compare.sh": ("group", "both ways", "Covers the choice of test queries and training again (3 seeds"),
+    "compare.py": ("random minus words: ", "may be luck"),
     "audit.sh": ("240 queries", "written to runs/audited", "Leaks and contamination between splits"),
 }
 """What the output of each snippet holds."""
@@ -83,6 +89,8 @@ WRITTEN = {
     "evaluate.sh": ("runs/measured/scores.json", '"runs/first"'),
     "report.sh": ("first.html", "<html"),
     "explain.sh": ("weights.html", "In the batches of first"),
+    "diagnose.sh": ("runs/diagnosed/diagnosis.json", '"cause": "collapse"'),
+    "compare.sh": ("runs/trial/report.html", "<html"),
     "audit.sh": ("runs/audited/audit.json", '"kind": "near_duplicate"'),
     "mine.sh": ("runs/mined/report.html", "What became of the candidates"),
     "mine-export.sh": ("tuples.jsonl", '"negative_2"'),
@@ -107,6 +115,7 @@ SLOW = frozenset(
         "mine-refresh.sh",
         "mine.py",
         "audit.sh",
+        "compare.sh",
         *(name for name, needed in NEEDS.items() if TRAINING in needed),
     }
 )
@@ -118,11 +127,10 @@ def each_snippet():
     return [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in names]
 
 
-def run_shell(snippet: Path, folder: Path) -> str:
-    beside_python = str(Path(sys.executable).parent)
+def run_shell(snippet: Path, folder: Path, *before: Path) -> str:
     environment = {
         **os.environ,
-        "PATH": f"{beside_python}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(map(str, (*before, Path(sys.executable).parent, os.environ["PATH"]))),
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "120",
     }
@@ -147,10 +155,6 @@ def run_python(snippet: Path, folder: Path, monkeypatch, capsys) -> str:
     return capsys.readouterr().out
 
 
-def run_before(snippet: Path, folder: Path, monkeypatch, capsys) -> str:
-    return run_shell(snippet, folder) if snippet.suffix == ".sh" else run_python(snippet, folder, monkeypatch, capsys)
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """A folder with the data in which the first run has been made, and what that printed."""
@@ -160,7 +164,12 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", each_snippet())
-def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
+def test_snippet_runs(name, request, commands, tmp_path, monkeypatch, capsys):
+    def run(name):
+        if name.endswith(".sh"):
+            return run_shell(SNIPPETS / name, folder, commands)
+        return run_python(SNIPPETS / name, folder, monkeypatch, capsys)
+
     if name == TRAINING:
         folder, output = request.getfixturevalue("trained")
     else:
@@ -168,11 +177,8 @@ def test_snippet_runs(name, request, tmp_path, monkeypatch, capsys):
         shutil.copytree(request.getfixturevalue("trained")[0] if TRAINING in needed else SNIPPETS / "data", folder)
         for before in needed:
             if before != TRAINING:
-                run_before(SNIPPETS / before, folder, monkeypatch, capsys)
-        if name.endswith(".sh"):
-            output = run_shell(SNIPPETS / name, folder)
-        else:
-            output = run_python(SNIPPETS / name, folder, monkeypatch, capsys)
+                run(before)
+        output = run(name)
     assert name in PRINTED, f"say in PRINTED what {name} prints"
     for part in PRINTED[name]:
         assert part in output

@@ -7,6 +7,8 @@ import pytest
 from nearfar.data.load import load
 from tests import runs
 
+pytestmark = pytest.mark.usefixtures("no_map")
+
 SPLIT = ("--set", "data.seed=3")
 
 

@@ -11,6 +11,8 @@ from nearfar.events import Silent
 from nearfar.objectives.masks import masks
 from tests import runs
 
+pytestmark = pytest.mark.usefixtures("no_map")
+
 
 @pytest.fixture(scope="module")
 def mined(pairs, tokenizer, tmp_path_factory):

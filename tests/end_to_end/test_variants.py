@@ -16,11 +16,12 @@ from nearfar.encoders.fingerprint import encoder_hash
 from nearfar.encoders.load import load
 from nearfar.encoders.quiet import quiet
 from nearfar.errors import ConfigError
-from nearfar.evaluation import evidence
 from nearfar.events import Progress
 from nearfar.training import job
 from nearfar.training.job import Stopped
 from tests import runs
+
+pytestmark = pytest.mark.usefixtures("no_map")
 
 FAST = ("training.steps=12", "dev.evaluations=2", "dev.patience=9", "batches.size=16", "evaluation.resamples=200")
 NESTED = (
@@ -30,12 +31,6 @@ NESTED = (
     "training.objective_learning_rate=0.3",
 )
 ADAPTED = (*FAST, "model.adapter.rank=4", "model.adapter.dropout=0.1", "training.learning_rate=1e-2")
-
-
-@pytest.fixture(autouse=True)
-def _no_map(monkeypatch):
-    """The map of the report takes longer than training and is not what is tested here."""
-    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from tests import runs
 
 LIMIT = 60.0
 """Seconds that a process may take."""
-_PRELOADED = ["torch", "transformers", "accelerate", "sentence_transformers", "pyarrow", "sklearn"]
 
 
 class Process:
@@ -91,7 +90,6 @@ def train(data, **arguments):
 def start(function, *arguments):
     """Start a function in a process of its own; it is given a pipe before its arguments. Gives process and pipe."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
     here, there = context.Pipe()
     process = context.Process(target=_prepared, args=(function, there, *arguments), daemon=True)
     process.start()
@@ -102,8 +100,8 @@ def start(function, *arguments):
 def _prepared(function, pipe, *arguments):
     from nearfar.evaluation import evidence
 
-    # The fork server is shared with tests of several ranks, which may have loaded nearfar with its annotations checked.
-    # Those checks draw from Python's random state.
+    # The fork server may have loaded nearfar with its annotations checked, and those checks draw from Python's random
+    # state.
     jaxtyping.config.update("jaxtyping_disable", True)
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     torch.set_num_threads(1)

@@ -17,39 +17,31 @@ from tests.resume.sinks import At, Messages, interrupt
 FAST = runs.FAST
 
 
-@pytest.fixture(scope="module")
-def whole(pairs, tokenizer, tmp_path_factory):
-    """A run that nobody disturbed: 32 steps, dev searches after 8, 16, 24 and 32."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    api.train(pairs, out=out, model=runs.static(tokenizer), settings=FAST)
-    return out
-
-
 @pytest.mark.slow
 def test_a_line_of_the_curves_is_a_mean_over_steps_before_and_after_a_stop(pairs, tokenizer, tmp_path):
     settings = (*FAST, "training.steps=300", "dev.evaluations=1", "training.save_every=100")
     arguments = {"model": runs.static(tokenizer), "settings": settings}
     api.train(pairs, out=tmp_path / "whole", **arguments)
     assert [entry["step"] for entry in runs.curve(tmp_path / "whole") if entry["group"] == "train"][:3] == [3, 6, 9]
-    for step in (100, 101):  # one after a line, and two
-        out = tmp_path / f"run-{step}"
+    out = tmp_path / "run"
+    for step in (100, 200):  # one after a line, and two
         with pytest.raises(Stopped):
-            api.train(pairs, out=out, **arguments, sink=At(step, interrupt))
-        api.train(pairs, out=out, **arguments, resume=True)
-        same_result(out, tmp_path / "whole")
+            api.train(pairs, out=out, **arguments, resume=out.exists(), sink=At(step, interrupt))
+    api.train(pairs, out=out, **arguments, resume=True)
+    same_result(out, tmp_path / "whole")
 
 
-def test_checkpoints_by_time_change_nothing(whole, pairs, tokenizer, tmp_path, monkeypatch):
+def test_checkpoints_by_time_change_nothing(finished, pairs, tokenizer, tmp_path, monkeypatch):
     saved = []
     seal = loop.seal
     monkeypatch.setattr(loop, "seal", lambda path, best: (saved.append(step_of(path)), seal(path, best)))
     settings = (*FAST, "training.save_minutes=1e-6")
     api.train(pairs, out=tmp_path / "run", model=runs.static(tokenizer), settings=settings)
     assert saved == list(range(1, 33))
-    same_result(tmp_path / "run", whole)
+    same_result(tmp_path / "run", finished)
 
 
-def test_a_damaged_checkpoint_is_skipped_and_said(whole, pairs, tokenizer, tmp_path):
+def test_a_damaged_checkpoint_is_skipped_and_said(finished, pairs, tokenizer, tmp_path):
     out = tmp_path / "run"
     arguments = {"model": runs.static(tokenizer), "out": out, "settings": FAST}
     with pytest.raises(Stopped):
@@ -65,12 +57,12 @@ def test_a_damaged_checkpoint_is_skipped_and_said(whole, pairs, tokenizer, tmp_p
         f"Training goes on from checkpoint-24. What was skipped is in {out / 'checkpoints' / DAMAGED}; it may be "
         "deleted.",
     ]
-    same_result(out, whole)
+    same_result(out, finished)
     assert (out / "checkpoints" / DAMAGED / "checkpoint-29" / "model.safetensors").is_file()
     assert "was skipped" in (out / "training.jsonl").read_text(encoding="utf-8")
 
 
-def test_with_every_checkpoint_damaged_training_starts_at_its_beginning(whole, pairs, tokenizer, tmp_path):
+def test_with_every_checkpoint_damaged_training_starts_at_its_beginning(finished, pairs, tokenizer, tmp_path):
     out = tmp_path / "run"
     arguments = {"model": runs.static(tokenizer), "out": out, "settings": FAST}
     with pytest.raises(Stopped):
@@ -82,7 +74,7 @@ def test_with_every_checkpoint_damaged_training_starts_at_its_beginning(whole, p
     assert "trainer_state.json has 1 bytes, " in told.warnings[0]
     assert "rng_state.pth is missing" in told.warnings[1]
     assert told.warnings[2].startswith("No other is left, so training starts at step 0.")
-    same_result(out, whole)
+    same_result(out, finished)
 
 
 def test_a_best_checkpoint_that_is_damaged_during_training(pairs, tokenizer, tmp_path):

@@ -1,5 +1,7 @@
 """Runs that mine while they train, killed before, while and after they mine, go on as if nothing had been."""
 
+from functools import partial
+
 import pytest
 
 from tests import runs
@@ -18,12 +20,12 @@ def lists(run):
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def whole(request, pairs, tokenizer, tmp_path_factory):
+def whole(request, commands, pairs, tokenizer, tmp_path_factory):
     """What a run needs, and the folder of one that nobody disturbed."""
     arguments = {
         "model": runs.static(tokenizer),
         "settings": (*SETTINGS, *WAYS[request.param]),
-        "before": miner.install,
+        "before": partial(miner.install, str(commands / "python")),
     }
     out = tmp_path_factory.mktemp("whole") / "run"
     assert train(pairs, out=out, **arguments) == ("done", None)

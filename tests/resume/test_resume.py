@@ -1,8 +1,8 @@
 """A run that was stopped, by Ctrl-C or by force, goes on to the same weights as one that never was."""
 
+import os
 import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -12,7 +12,7 @@ from nearfar.training import job
 from nearfar.training.checkpoints import COMPLETE
 from nearfar.training.job import Stopped
 from tests import runs
-from tests.resume.processes import same_result
+from tests.resume.processes import same_result, start
 from tests.resume.sinks import At, interrupt
 
 FAST = runs.FAST
@@ -42,26 +42,6 @@ def test_interrupted_and_resumed_is_uninterrupted(finished, pairs, tokenizer, tm
     assert (tmp_path / "run" / "checkpoints" / f"checkpoint-{step}" / COMPLETE).is_file()
     api.train(pairs, **arguments, resume=True)
     same_result(tmp_path / "run", finished)
-
-
-@pytest.mark.parametrize(
-    "objective",
-    [
-        "Sum(terms=[ISogCLR, CLIP])",  # tables by index, and a trained temperature
-        "MoCHi(queue=32, hardest=16, mixed=4, mixed_with_query=2)",  # a queue, and draws
-        "MultiHead(heads=2, hidden=8)",  # layers of the embeddings' width
-    ],
-)
-def test_what_an_objective_remembers_goes_on_where_it_was(pairs, tokenizer, tmp_path, objective):
-    arguments = {
-        "model": runs.static(tokenizer),
-        "settings": (*FAST, "training.epochs=2", "dev.evaluations=2", f"objective={objective}"),
-    }
-    api.train(pairs, out=tmp_path / "whole", **arguments)
-    with pytest.raises(Stopped):
-        api.train(pairs, out=tmp_path / "run", **arguments, sink=At(5, interrupt))
-    api.train(pairs, out=tmp_path / "run", **arguments, resume=True)
-    same_result(tmp_path / "run", tmp_path / "whole")
 
 
 @pytest.fixture(scope="module")
@@ -192,22 +172,22 @@ def test_other_data_is_not_mixed_into_a_run(pairs, tokenizer, tmp_path, capsys):
     assert "was started with another data" in runs.refused(capsys, *command)
 
 
-CHILD = """
-import os, signal, sys
-from nearfar.cli import main
-from nearfar.training import watch
+def signalled(pipe, step, number, command, errors):
+    """Run a command line whose process gets a signal at a step."""
+    from nearfar.cli import main
+    from nearfar.training.watch import Watch
 
-step, number = int(sys.argv[1]), int(sys.argv[2])
-before = watch.Watch.on_step_end
+    before = Watch.on_step_end
 
-def watched(watch, args, state, control, **more):
-    if state.global_step == step:
-        os.kill(os.getpid(), number)
-    return before(watch, args, state, control, **more)
+    def watched(watch, args, state, control, **more):
+        if state.global_step == step:
+            os.kill(os.getpid(), number)
+        return before(watch, args, state, control, **more)
 
-watch.Watch.on_step_end = watched
-main.run(sys.argv[3:])
-"""
+    Watch.on_step_end = watched
+    with errors.open("w") as stream:
+        os.dup2(stream.fileno(), sys.stderr.fileno())
+    main.run(command)
 
 
 @pytest.mark.slow
@@ -215,11 +195,11 @@ main.run(sys.argv[3:])
 def test_signals_to_a_process(finished, pairs, tokenizer, tmp_path, number, code):
     out = tmp_path / "run"
     command = ["train", str(pairs), "--model", runs.static(tokenizer), "--out", str(out), *runs.SETTINGS]
-    child = [sys.executable, "-c", CHILD, "11", str(int(number)), *command]
-    done = subprocess.run(child, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == code
+    process, _ = start(signalled, 11, number, command, tmp_path / "errors.txt")
+    process.join(120)
+    assert process.exitcode == code
     if code == 2:
-        assert done.stderr == (
+        assert (tmp_path / "errors.txt").read_text(encoding="utf-8") == (
             "nearfar: Stopped after step 11; everything up to there is saved. "
             "To go on, add --resume to the same command.\n"
         )

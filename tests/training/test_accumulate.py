@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from nearfar import api
-from nearfar.evaluation import evidence
 from nearfar.training.job import Stopped
 from tests import runs
 from tests.gloo import run_ranks
@@ -13,12 +12,6 @@ from tests.training.test_ranks import Seen, assert_equal, losses, train
 FAST = ("training.epochs=1", "dev.evaluations=2", "evaluation.resamples=200", "evaluation.measures=nDCG@10")
 STILL = ("training.learning_rate=1e-12", "training.warmup=0", "training.schedule=constant")
 """The weights stay where they are, so that losses of different steps can be compared."""
-
-
-@pytest.fixture(autouse=True)
-def _no_map(monkeypatch):
-    """The map of the report takes longer than training and is not what is tested here."""
-    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))
 
 
 @pytest.fixture(scope="module")

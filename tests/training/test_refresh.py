@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -90,12 +91,11 @@ def ages(run):
     return [entry.get("negatives_age") for entry in runs.curve(run) if "loss" in entry]
 
 
-def test_a_run_mines_when_it_should_and_learns_from_it(pairs, tokenizer, tmp_path, mining):
+def test_a_run_mines_when_it_should_and_learns_from_it(finished, pairs, tokenizer, tmp_path, mining):
     train(pairs, tokenizer, tmp_path / "run", "mining.refresh=1 epoch", "mining.start=0 steps")
     assert mining == [0, 8, 16, 24]
-    train(pairs, tokenizer, tmp_path / "plain")
-    assert runs.record(tmp_path / "run")["tuned_hash"] != runs.record(tmp_path / "plain")["tuned_hash"]
-    assert set(ages(tmp_path / "plain")) == {None}
+    assert runs.record(tmp_path / "run")["tuned_hash"] != runs.record(finished)["tuned_hash"]
+    assert set(ages(finished)) == {None}
     assert max(ages(tmp_path / "run")) == 7
 
 
@@ -112,7 +112,7 @@ def test_each_step_uses_the_newest_lists(pairs, tokenizer, tmp_path, mining, mon
     assert mining == [3, 6]
 
 
-def test_mining_does_not_move_the_draws_of_training(pairs, tokenizer, tmp_path, monkeypatch):
+def test_mining_does_not_move_the_draws_of_training(finished, pairs, tokenizer, tmp_path, monkeypatch):
     """What is mined decides, not that it was: lists that say nothing leave a run as it is."""
 
     def nothing(folder, dataset, encoder, options, sink):
@@ -126,8 +126,7 @@ def test_mining_does_not_move_the_draws_of_training(pairs, tokenizer, tmp_path, 
 
     monkeypatch.setattr(refresh_module, "miner", lambda: nothing)
     train(pairs, tokenizer, tmp_path / "run", *OFTEN)
-    train(pairs, tokenizer, tmp_path / "plain")
-    assert runs.record(tmp_path / "run")["tuned_hash"] == runs.record(tmp_path / "plain")["tuned_hash"]
+    assert runs.record(tmp_path / "run")["tuned_hash"] == runs.record(finished)["tuned_hash"]
 
 
 def refresher(folder):
@@ -166,11 +165,17 @@ def test_beside_gives_what_waiting_gives_a_fixed_number_of_steps_later(pairs, to
     assert not (done / MODEL).exists()
 
 
+@pytest.fixture
+def at_once(commands, monkeypatch):
+    """What is mined beside training is mined by a process that starts at once."""
+    monkeypatch.setattr(sys, "executable", str(commands / "python"))
+
+
 def broken(folder, dataset, encoder, options, sink):
     raise DataError("no candidate is left")
 
 
-def test_a_process_that_fails_is_told_of(pairs, tokenizer, tmp_path, monkeypatch):
+def test_a_process_that_fails_is_told_of(pairs, tokenizer, tmp_path, monkeypatch, at_once):
     monkeypatch.setattr(refresh_module, "miner", lambda: broken)
     settings = ("mining.refresh=8 steps", "mining.start=2 steps", "mining.beside=3", "training.steps=12")
     with pytest.raises(ResourceError, match="Mining beside training has failed: no candidate is left The whole is in"):

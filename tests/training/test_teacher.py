@@ -9,7 +9,6 @@ from nearfar import api, load_model
 from nearfar.config.read import read_config
 from nearfar.encoders.protocol import Role
 from nearfar.errors import ConfigError
-from nearfar.evaluation import evidence
 from nearfar.events import Message, Progress, Silent
 from nearfar.objectives import catalogue
 from nearfar.training import job
@@ -18,18 +17,9 @@ from nearfar.training.teacher import check_teacher, prepare_teacher, stored_teac
 from nearfar.types import Batch
 from tests import runs
 from tests.data.memory import make
-from tests.shared_runs import pairs, tokenizer
 from tests.training.test_loop import Collected
 
-__all__ = ["pairs", "tokenizer"]
-
 FAST = ("training.steps=6", "dev.evaluations=2", "batches.size=32", "evaluation.resamples=200")
-
-
-@pytest.fixture(autouse=True)
-def _no_map(monkeypatch):
-    """The map of the report takes longer than training and is not what is tested here."""
-    monkeypatch.setattr(evidence, "_plane", lambda vectors, seed: vectors[:, :2].astype(float))
 
 
 def config(*settings):

@@ -10,9 +10,6 @@ from nearfar.events import Silent
 from nearfar.objectives import InfoNCE, parse
 from nearfar.training.folder import RunFolder
 from nearfar.training.weights import BATCHES, joined, weigh_run
-from tests.shared_runs import finished, pairs, tokenizer
-
-__all__ = ["finished", "pairs", "tokenizer"]
 
 
 @pytest.fixture
