@@ -2,7 +2,8 @@
 
 The public names, each imported when it is first used, so that ``import nearfar`` costs nothing:
 
-- ``train``, ``mine``, ``evaluate``, ``search``, ``explain``, ``audit``: the jobs, the same as the commands.
+- ``train``, ``mine``, ``evaluate``, ``search``, ``explain``, ``audit``, ``compare``, ``diagnose``: the jobs, the same
+  as the commands.
 - ``export_negatives``: what was mined in the forms of other trainers.
 - ``load``, ``from_records``: read data from files or memory; ``split``: make its missing splits.
 - ``Dataset``: the tables; ``DataOptions``: how they are read and split.
@@ -21,6 +22,10 @@ _NAMES = {
     "search": "nearfar.api:search",
     "explain": "nearfar.api:explain",
     "audit": "nearfar.api:audit",
+    "compare": "nearfar.api:compare",
+    "Comparison": "nearfar.evaluation.comparison:Comparison",
+    "diagnose": "nearfar.api:diagnose",
+    "Diagnosis": "nearfar.api:Diagnosis",
     "AuditOptions": "nearfar.config.auditing:AuditOptions",
     "AuditResult": "nearfar.api:AuditResult",
     "mine": "nearfar.api:mine",

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from nearfar.errors import ShapeError
+from nearfar.statistics.bootstrap import bootstrap_intervals
 from nearfar.statistics.randomisation import randomisation_test
-from nearfar.statistics.values import check_draws, check_share, checked, parts, without_rounding
+from nearfar.statistics.values import checked, without_rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,28 +59,8 @@ class Difference:
 def bootstrap_interval(
     differences: Float[np.ndarray, " query"], *, confidence: float = 0.95, resamples: int = 10_000, seed: int
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean: queries are drawn with replacement (Efron 1979).
-
-    One query, or equal values, give an interval of width 0: that is no evidence, look at n. With fewer than some
-    twenty queries the interval is too narrow.
-
-    Raises:
-        DataError: there are no values, or one is not finite.
-        ConfigError: ``confidence`` is not between 0 and 1 or ``resamples`` below 1.
-    """
-    values = checked(differences)
-    check_share("confidence", confidence, 0.95)
-    check_draws(resamples)
-    if (values == values[0]).all():
-        return float(values[0]), float(values[0])
-    generator = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            values[generator.integers(0, len(values), size=(count, len(values)), dtype=np.int32)].mean(axis=1)
-            for count in parts(resamples, len(values))
-        ]
-    )
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    """The percentile bootstrap interval of the mean; see ``bootstrap_intervals`` for edge cases and errors."""
+    low, high = bootstrap_intervals(differences[:, None], confidence=confidence, resamples=resamples, seed=seed)[0]
     return float(low), float(high)
 
 

@@ -1,0 +1,2 @@
+nearfar diagnose runs/first
+nearfar diagnose runs/longer --against runs/first --out runs/diagnosed
