@@ -12,8 +12,8 @@ from nearfar.retrieval.dense import conditions
 from nearfar.retrieval.screen import score
 from nearfar.retrieval.vectors import Block
 
-_AT_ONCE = 65_536
-"""Pairs that are scored together: at most 200 MB of vectors of 384 dimensions."""
+_AT_ONCE = 4_096
+"""Pairs that are scored together: at most 13 MB of vectors of 384 dimensions, which a cache may hold."""
 
 
 @dataclass(frozen=True, kw_only=True)

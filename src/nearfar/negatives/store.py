@@ -216,6 +216,9 @@ class KeptVectors:
         self, parts: Sequence[np.ndarray], corpus: Sequence[tuple[int, int]], depth: int
     ) -> Iterator[np.ndarray]:
         """Of each block of queries, the best of what was found in the pieces of the corpus."""
+        if len(corpus) == 1:
+            yield from parts
+            return
         for first in range(0, len(parts), len(corpus)):
             found = [unpacked(part) for part in parts[first : first + len(corpus)]]
             yield packed(

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nearfar.auditing.gain import EstimatedGain, estimated_gain
 from nearfar.auditing.leaks import Part, match
 from nearfar.config.auditing import DEFAULTS
 from nearfar.data.tables import TRAIN
 from nearfar.diagnosing.cause import Cause, Sign
 from nearfar.diagnosing.material import Material, Unmeasured
+from nearfar.evaluation.contamination import gain
 
 _SHARE = 0.1
 _GAIN = 0.01
@@ -75,7 +75,9 @@ def _gain(material: Material, leaked: np.ndarray) -> Iterator[Sign]:
         tuned, base = material.paired()
     except Unmeasured:
         return
-    known: EstimatedGain = estimated_gain(tuned - base, leaked, seed=material.config.training.seed)
+    difference = tuned - base
+    values = {str(row): float(value) for row, value in enumerate(difference)}
+    known = gain(values, [str(row) for row in np.flatnonzero(leaked)], seed=material.config.training.seed)
     yield Sign(
         name=f"what leaked pairs add to the gain in {material.measure}",
         value=known.gain,
@@ -84,8 +86,12 @@ def _gain(material: Material, leaked: np.ndarray) -> Iterator[Sign]:
         usual=0.0,
         limit=_GAIN,
         sentence=f"The gain over the base model is {known.all:+.3f} on all {known.queries} queries and "
-        f"{known.clean:+.3f} without the {known.leaked_queries} that training has with an answer.",
-        numbers={"gain": known.all, "gain on clean queries": known.clean, "gain on leaked queries": known.leaked},
+        f"{known.clean:+.3f} without the {known.contaminated} that training has with an answer.",
+        numbers={
+            "gain": known.all,
+            "gain on clean queries": known.clean,
+            "gain on leaked queries": float(difference[leaked].mean()),
+        },
     )
 
 
