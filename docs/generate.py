@@ -24,8 +24,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nearfar.cli.main import app, options
+from nearfar.config.comparison import ComparisonConfig, FinishedOptions
 from nearfar.config.mining import MiningOptions
 from nearfar.config.run import RunConfig
+from nearfar.diagnosing.registry import CAUSES
 
 # Beside this file, also when a test loads it from elsewhere.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -122,7 +124,29 @@ def settings() -> str:
         "`nearfar mine` has settings of its own, which `nearfar config --job mine` prints: the sections `data` and "
         "`model` as above, and `mining`. A run that mines while it trains has the latter in `mining.settings`.",
         settings_table("mining.", MiningOptions.model_fields),
+        "## Comparisons",
+        "`nearfar compare SPEC` reads a file with these keys; see [Comparison](../guide/comparison.md).",
+        settings_table("", ComparisonConfig.model_fields),
+        "Of runs that are finished already, it takes these by `--set`:",
+        settings_table("", FinishedOptions.model_fields),
     ]
+    return "\n\n".join(parts) + "\n"
+
+
+def causes() -> str:
+    """The page of what a diagnosis looks for."""
+    parts = [
+        "# Causes",
+        GENERATED,
+        "What `nearfar diagnose` looks for, those that explain others first; see [Diagnosis](../guide/diagnosis.md).",
+    ]
+    for cause in CAUSES:
+        parts += [
+            f"## {cause.title}",
+            f"`{cause.name}`. {cause.measured}",
+            f"*Limit:* {cause.limit}",
+            f"*Advice:* {cause.advice} [More](../concepts/failure-modes.md#{cause.name})",
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -153,13 +177,13 @@ def settings_rows(prefix: str, listed: dict[str, FieldInfo]) -> Iterator[str]:
         if is_section(field):
             yield from settings_rows(f"{prefix}{name}.", field.annotation.model_fields)
             continue
-        default = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else plain(field.get_default(call_default_factory=True))
         bounds = [(word, getattr(bound, key, None)) for bound in field.metadata for key, word in BOUNDS.items()]
         allowed = " and ".join(f"{word} {limit:g}" for word, limit in bounds if limit is not None)
         value = kind_of(field.annotation)
         if allowed:  # of the number, not of the none after it
             value = re.sub(r"number", f"number {allowed}", value, count=1)
-        yield row(f"`{prefix}{name}`", value, plain(default), field.description or "")
+        yield row(f"`{prefix}{name}`", value, default, field.description or "")
 
 
 def kind_of(annotation: Any) -> str:
@@ -171,8 +195,10 @@ def kind_of(annotation: Any) -> str:
         return " or ".join("none" if each is type(None) else kind_of(each) for each in inner)
     if origin is tuple:
         return "list of text" if inner[0] is str else f"list of {kind_of(inner[0])}"
+    if origin is Annotated:
+        return kind_of(inner[0])
     if origin is dict:
-        return "map from text to text"
+        return "map from text to text" if inner[1] is str else "map by name"
     return KINDS.get(getattr(annotation, "__name__", str(annotation)), str(annotation))
 
 
@@ -182,7 +208,7 @@ def plain(value: Any) -> str:
         return "none"
     if isinstance(value, tuple | list):
         return f"`[{', '.join(map(str, value))}]`"
-    return f"`{value}`"
+    return f"`{value}`" if value != "" else "empty"
 
 
 OBJECTIVES = Path("reference") / "objectives"
@@ -190,6 +216,7 @@ CURVES = "curves.json"
 PAGES = {
     "commands.md": commands,
     "settings.md": settings,
+    "causes.md": causes,
     "parts.md": objective_pages.parts_page,
     "negatives.md": negative_pages.page,
 }
