@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 SUITES := oracles conformance equivalence resume end_to_end docs
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+# Every process that the tests start would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint docs unit clean
 
