@@ -141,9 +141,9 @@ def summary(rows: Sequence[Row], runs: Runs) -> Row:
 
 def summaries(runs: Runs) -> list[Row]:
     """All comparisons."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for row in runs.read():
-        shared = json.dumps([row[name] for name in ("data", "model", "queries", "epochs", "max_length")])
+        shared = tuple(row[name] for name in ("data", "model", "queries", "epochs", "max_length"))
         groups.setdefault(shared, []).append(row)
     return [summary(rows, runs) for rows in groups.values()]
 
