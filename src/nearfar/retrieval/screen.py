@@ -53,7 +53,7 @@ class Screen:
             rows = np.flatnonzero((excluded >= 0) & (excluded < len(documents)))
             self._product[torch.from_numpy(rows), torch.from_numpy(excluded[rows])] = -torch.inf
         self._strip = _strip(width, k)
-        largest = self._product.view(len(queries), self._strip, -1).amax(dim=1)
+        largest = _largest(self._product.view(len(queries), self._strip, -1))
         self._strips = largest.shape[1]
         error = _error(queries, documents, self._strip)
         rounded = largest.dtype != torch.float32
@@ -109,6 +109,20 @@ def _strip(width: int, k: int) -> int:
     while strip > 1 and width // strip < 4 * k:
         strip //= 2
     return strip
+
+
+def _largest(strips: Float[Tensor, "query inside strip"]) -> Float[Tensor, "query strip"]:
+    """The largest product of each strip.
+
+    Integers of the same bits are compared, which is four times as fast in bfloat16: they are ordered as the numbers are
+    from 0 on, and the other way round below, where a strip without a number of at least 0 is looked at again.
+    """
+    bits = strips.view(torch.int32 if strips.dtype == torch.float32 else torch.int16)
+    largest = bits.amax(dim=1)
+    query, strip = (largest < 0).nonzero(as_tuple=True)
+    if len(query):
+        largest[query, strip] = bits[query, :, strip].amin(dim=1)
+    return largest.view(strips.dtype)
 
 
 def _error(queries: Side, documents: Side, strip: int) -> Float64[np.ndarray, "query strip"]:
