@@ -1,5 +1,6 @@
 """What a piece of work costs: time, processor time, memory, and what went through an encoder."""
 
+import ctypes
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,28 +34,36 @@ def timed() -> Iterator[Spent]:
 
 @contextmanager
 def memory_watched() -> Iterator[Callable[[], float | None]]:
-    """Gives what tells the most memory that this process has had at once since, in bytes.
+    """Gives what tells the most memory that has been in use at once since, in bytes.
 
-    That is memory of the accelerator where it was used, else of the process with all that it holds. None where the
-    system does not tell, or cannot count anew.
+    That is memory of the accelerator where it was used, else of the process, less what it had before: earlier work may
+    leave something behind. None where the system does not tell, or cannot count anew.
     """
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    anew = False
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # else the memory that earlier work has freed would be used, and not be seen
+    before = None
     with suppress(OSError):
         _RESET.write_text("5")
-        anew = True
+        before = _status("VmRSS")
 
     def peak() -> float | None:
         if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
             return float(used)
-        with suppress(OSError, ValueError):
-            for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines() if anew else ():
-                if line.startswith("VmHWM:"):
-                    return float(line.split()[1]) * 1024
-        return None
+        most = _status("VmHWM")
+        return None if before is None or most is None else max(most - before, 0.0)
 
     yield peak
+
+
+def _status(field: str) -> float | None:
+    """Bytes of a field in what Linux tells of this process."""
+    with suppress(OSError, ValueError):
+        for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(f"{field}:"):
+                return float(line.split()[1]) * 1024
+    return None
 
 
 @dataclass(kw_only=True)

@@ -154,7 +154,7 @@ class Cost:
         cpu_seconds: of all processor cores for one training.
         texts: that one training embedded.
         tokens: that one training embedded, padding not counted.
-        peak_memory: of the process while it trained and was measured, in bytes.
+        peak_memory: that training and measuring took at once, beyond what the process had before, in bytes.
         parameters: of the encoder.
         dimensions: of its vectors.
         encode_seconds: to embed and search all test queries and documents once.
