@@ -21,7 +21,7 @@ Uniform random vectors of 384 dimensions have no near neighbours, and no index f
 Where the negatives differ although nothing is wrong: theirs compares texts by byte, ours by normalised text, so theirs
 may give a positive in other case or spacing; theirs breaks equal scores by luck; a score within rounding of the margin
 may fall on either side. Theirs looks as many places deeper, for every query, as the query with most positives has (217
-here), so ours is told to do the same.
+here), so ours may look as deep; by default it stops for each query where nothing deeper could be handed out.
 """
 
 import argparse

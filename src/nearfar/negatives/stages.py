@@ -1,7 +1,8 @@
 """A mining job: sources propose, parts judge, and everything that was looked at is written with what became of it.
 
 What a source proposed is kept in the folder with the fingerprint of all that it follows from. A job that was killed
-goes on with the sources that are whole; one whose model, data or settings have changed does not use the old ones.
+goes on with the sources that are whole; one whose model, data or settings have changed does not use the old ones. A job
+that looks only as deep as needed (``looking``) keeps nothing here: its searches are kept by the store, in the same way.
 """
 
 import hashlib
@@ -77,7 +78,7 @@ def mine(
         material: what the job is about.
         plan: the parts.
         options: the settings.
-        folder: of the job; what sources proposed is kept in ``sources`` in it.
+        folder: of the job; what sources proposed is kept in ``sources`` in it, where all of it is looked at.
         key: what beside the sources decides what they propose: hashes of the data and of the model.
         sink: takes progress.
 
