@@ -10,7 +10,7 @@ demo's splits, all functions in one corpus. ``--model`` is a name that nearfar t
 Every run starts from the same base model and sees the same training queries in batches of one size, as often, with the
 same schedule, warm-up, weight decay and limit of tokens, in float32; the last state of the model counts. All mined
 negatives come from one miner: the model that ``in-batch`` gives with the first seed, which searches the whole corpus.
-So two rounds, and both sides mine with the same vectors. Filters are set by the share of candidates that they drop, on
+So two rounds, both sides mine with the same vectors, and the miner is the guide of ``theirs guided``. Filters are set by the share of candidates that they drop, on
 training queries alone. Each side takes the learning rate of two that is better on dev for its in-batch arm with the
 first seed. The arm that is called the best of a side is the best on dev.
 
@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as parquet
+import torch
 from mined_training_runs import ARMS, IN_BATCH, NEGATIVES, PLAIN, Arm, Row, Runs, summaries, table, value_that_drops
 from sentence_transformers import SentenceTransformer
 
@@ -237,7 +238,7 @@ def train_ours(
 
 
 def train_theirs(
-    setting: Setting, columns: dict[str, list[str]], loss: str, rate: float, seed: int, folder: Path
+    setting: Setting, columns: dict[str, list[str]], guide: Path | None, rate: float, seed: int, folder: Path
 ) -> SentenceTransformerEncoder:
     """A model by the trainer of sentence-transformers, with the batch sampler that its documentation recommends."""
     from datasets import Dataset as Rows
@@ -261,8 +262,9 @@ def train_theirs(
         use_cpu=True,
         seed=seed,
     )
-    guided = loss == "guided"
-    objective = CachedGISTEmbedLoss(model, setting.encoder().model) if guided else MultipleNegativesRankingLoss(model)
+    objective: torch.nn.Module = MultipleNegativesRankingLoss(model)
+    if guide is not None:
+        objective = CachedGISTEmbedLoss(model, setting.encoder(str(guide)).model)
     SentenceTransformerTrainer(
         model=model, args=arguments, train_dataset=Rows.from_dict(columns), loss=objective
     ).train()
@@ -286,7 +288,8 @@ def run_once(negatives: Negatives, runs: Runs, name: str, rate: float, seed: int
     else:
         columns = negatives.theirs() if arm.mined else pairs_of(dataset)
         rows, start = len(columns["anchor"]), time.perf_counter()
-        encoder = train_theirs(setting, columns, arm.loss, rate, seed, folder)
+        guide = negatives.miner if arm.loss == "guided" else None
+        encoder = train_theirs(setting, columns, guide, rate, seed, folder)
     seconds, options = time.perf_counter() - start, EvaluationOptions(measures=(MEASURE,))
     keep = setting.folder / f"documents-{os.getpid()}.npy"  # dev and test search the same vectors
     keep.unlink(missing_ok=True)

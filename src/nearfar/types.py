@@ -17,7 +17,7 @@ from enum import IntEnum
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int32
+from jaxtyping import Bool, Float, Float32, Int, Int32, Int64
 from torch import Tensor
 
 from nearfar.errors import ShapeError
@@ -216,10 +216,12 @@ class Hits:
     Attributes:
         documents: rows of the document table.
         scores: their scores, descending along a row.
+        above: of how many documents at least, hits or not, a search knows that they score above a limit it was told.
     """
 
     documents: Int32[np.ndarray, "query rank"]
     scores: Float32[np.ndarray, "query rank"]
+    above: Int64[np.ndarray, " query"] | None = None
 
     def __len__(self) -> int:
         return len(self.documents)

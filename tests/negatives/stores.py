@@ -34,8 +34,8 @@ class InMemory:
     def fingerprint(self, model):
         return self.names.get(model, model)
 
-    def search(self, model, depth, index, sink=None, among=slice(None)):
-        return search(self.queries[among], self.documents, depth, similarity=self.similarity)
+    def search(self, model, depth, index, sink=None, among=slice(None), above=None):
+        return search(self.queries[among], self.documents, depth, similarity=self.similarity, above=above)
 
 
 def dataset(records, name="small"):

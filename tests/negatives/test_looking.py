@@ -1,5 +1,7 @@
 """Looking only as deep as decides what comes out: the same negatives and suspects as looking at everything."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,13 +11,13 @@ from hypothesis import strategies as some
 from nearfar.config.mining import MiningOptions
 from nearfar.negatives import looking
 from nearfar.negatives.account import account
-from nearfar.negatives.candidates import Reason
+from nearfar.negatives.candidates import COLUMNS, Reason
 from nearfar.negatives.looking import depths
 from nearfar.negatives.output import write_output
 from nearfar.negatives.plan import Plan
 from nearfar.negatives.stages import mine
 from nearfar.negatives.suspects import suspects
-from tests.negatives.stores import dataset, material
+from tests.negatives.stores import InMemory, dataset, material
 
 FILTERS = (
     (),
@@ -44,7 +46,7 @@ def rows(positives):
 def handed_out(folder, about, **settings):
     """The files of a job, and how much it looked at."""
     folder.mkdir()
-    options = MiningOptions(sources="Dense(depth=40)", **settings)
+    options = MiningOptions(sources="Dense(depth=40)", suspects_per_list=3, **settings)
     plan = Plan.of(options)
     result = mine(about, plan, options, folder, "key")
     found = result.candidates
@@ -78,6 +80,47 @@ def test_what_is_handed_out_is_the_same_as_if_all_were_looked_at(tmp_path_factor
     told = account(short, options)
     assert sum(told["depths"].values()) == len(about.queries)
     assert {int(depth) for depth in told["depths"]} <= set(depths(short.plan, options, 60))
+
+
+class Uncounted(InMemory):
+    """A store whose searches make sure of nothing."""
+
+    def search(self, *args, **kwargs):
+        hits = super().search(*args, **kwargs)
+        return replace(hits, above=None if hits.above is None else np.zeros_like(hits.above))
+
+
+@examples(max_examples=25)
+@given(
+    positives=some.lists(some.integers(1, 9), min_size=1, max_size=8),
+    filters=some.sampled_from(FILTERS[1:]),
+    lists=some.sampled_from(["query", "pair"]),
+    suspects=some.sampled_from(["ignore", "forget"]),
+    seed=some.integers(0, 9),
+)
+def test_what_a_count_makes_sure_of_changes_no_list(tmp_path_factory, seed, positives, **settings):
+    about, folder = material(dataset(rows(positives)), dim=3, seed=seed), tmp_path_factory.mktemp("counting")
+    store = Uncounted(**{each.name: getattr(about.store, each.name) for each in fields(about.store)})
+    _, counted, _ = handed_out(folder / "counted", about, **settings)
+    _, uncounted, _ = handed_out(folder / "uncounted", replace(about, store=store), **settings)
+    assert (counted.depths, counted.hopeless) == (uncounted.depths, uncounted.hopeless)
+    for name in COLUMNS:
+        assert np.array_equal(getattr(counted.candidates, name), getattr(uncounted.candidates, name))
+
+
+def test_a_query_of_which_everything_is_dropped_is_listed_until_it_has_its_suspects(tmp_path):
+    about = material(dataset(rows([1, 9])), dim=3, seed=1)
+    settings = {"filters": "Absolute(at_most=-2.0)", "select": "Top(count=1)"}
+    _, result, options = handed_out(tmp_path / "job", about, **settings)
+    found = result.candidates
+    assert result.hopeless == account(result, options)["hopeless"] == 3
+    for query in about.queries:
+        own = found.query == query
+        rank = np.flatnonzero(found.reason[own] == Reason.ABSOLUTE)
+        wanted = 1 + rank[2] if len(rank) > 2 else 40
+        assert own.sum() == next(level for level in (4, 8, 16, 32, 40) if level >= wanted)
+    _, forgetful, _ = handed_out(tmp_path / "forget", about, suspects="forget", **settings)
+    assert (forgetful.depths, forgetful.hopeless) == ({4: 3}, 3)
 
 
 def test_only_lists_that_are_short_are_looked_at_again(tmp_path):

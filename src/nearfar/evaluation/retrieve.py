@@ -1,7 +1,7 @@
 """The documents that a system finds for the queries of a split: BM25, or any encoder with exact search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ class Corpus:
     def on_table(self, hits: Hits) -> Hits:
         """Hits over the searched documents, as rows of the document table."""
         rows = np.where(hits.documents >= 0, self.rows[hits.documents.clip(min=0)], -1)
-        return Hits(rows.astype(np.int32), hits.scores)
+        return replace(hits, documents=rows.astype(np.int32))
 
 
 @dataclass(frozen=True, eq=False)

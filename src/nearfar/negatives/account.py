@@ -47,6 +47,7 @@ def account(result: MiningResult, options: MiningOptions, sink: Sink = Silent())
         "queries_with_negatives": have,
         "candidates": len(candidates),
         "depths": {str(depth): count for depth, count in result.depths.items()},
+        "hopeless": result.hopeless,
         "kept": int(candidates.kept.sum()),
         "relabelled": int((candidates.label == Label.POSITIVE).sum()),
         "made": len(result.material.made.texts),

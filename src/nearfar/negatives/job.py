@@ -5,6 +5,7 @@ sums. The same inputs give the same bytes, on any engine and after any interrupt
 """
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,22 +115,24 @@ def run_job(
     check_not_empty(result.candidates, plan.filters, result.material)
     if doubt := doubts(result.candidates, plan.filters, result.material):
         sink.emit(Message(text=doubt, level="warning"))
-    told = account(result, options, sink)
-    write_candidates(place.folder / CANDIDATES, result, stamp)
     sources, by = [str(source) for source in plan.sources], next(iter(plan.selection.asks), None)
-    write_output(
-        place.folder,
-        dataset,
-        result.candidates,
-        sources,
-        made=result.material.made,
-        by=by,
-        group=plan.selection.groups(result.candidates, result.material),
-        suspects=suspects(result.candidates, plan.filters, options.suspects_per_list, by)
-        if options.suspects == "ignore"
-        else None,
-    )
-    write_json(place.folder / EXAMPLES, {"examples": examples(result)})
+    with ThreadPoolExecutor(1) as beside:  # the longest file
+        written = beside.submit(write_candidates, place.folder / CANDIDATES, result, stamp)
+        told = account(result, options, sink)
+        write_output(
+            place.folder,
+            dataset,
+            result.candidates,
+            sources,
+            made=result.material.made,
+            by=by,
+            group=plan.selection.groups(result.candidates, result.material),
+            suspects=suspects(result.candidates, plan.filters, options.suspects_per_list, by)
+            if options.suspects == "ignore"
+            else None,
+        )
+        write_json(place.folder / EXAMPLES, {"examples": examples(result)})
+        written.result()
     write_json(place.folder / ACCOUNT, told)
     return {**told, "stamp": stamp}
 

@@ -2,33 +2,44 @@
 
 A filter that goes by the score by which a search ranks drops a list from the top: behind the first candidate that it
 keeps it keeps all. So once a list holds as many as the selection looks at, deeper candidates can neither be handed out
-nor be suspected. They are then not searched for; lists that have fewer are looked at again, deeper. What is handed out
-is the same as if every list were as long as its source may go; what was looked at, and so the account, is less.
+nor be suspected. They are then not searched for; lists that have fewer are looked at again, deeper.
+
+The first search also counts the documents that score above what the filters of a query keep. Where these fill all
+places that the source may reach, nothing can be handed out, and the list ends where it has its suspects. Where they
+fill some, the next look goes behind them.
+
+What is handed out is the same as if every list were as long as its source may go; what was looked at, and so the
+account, is less. How far a list goes follows from the scores alone, not from what a count could make sure.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 
 from nearfar.config.mining import MiningOptions
-from nearfar.negatives.candidates import SOURCE, Candidates
-from nearfar.negatives.filters.scores import ScoreFilter
-from nearfar.negatives.lists import joined
+from nearfar.negatives.candidates import SOURCE, Candidates, Positives
+from nearfar.negatives.filters.scores import AtLeast, ScoreFilter
+from nearfar.negatives.lists import by_pair, from_sources, joined
 from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Part
 from nearfar.negatives.plan import Plan
 from nearfar.negatives.scorers import Model
 from nearfar.negatives.sources.retrieved import Dense
+from nearfar.negatives.suspects import suspected
 from nearfar.negatives.windows import Window
 from nearfar.retrieval.kinds import EXACT
 
 _FIRST, _DEEPER = 32, 4
 """How deep every list is looked at, and how many times deeper those that need more."""
 
-Look = Callable[[int, Int64[np.ndarray, " some"]], Candidates]
-"""Gives the candidates of some of the job's queries, by their places, to a depth, after the filters."""
+Look = Callable[
+    [int, Int64[np.ndarray, " some"], Float32[np.ndarray, " some"] | None],
+    tuple[Candidates, Int64[np.ndarray, " some"] | None],
+]
+"""Gives the candidates of some of the job's queries, by their places, to a depth, after the filters; and, told a limit
+for each, of how many documents it is certain that they score above it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,10 +49,12 @@ class Looked:
     Attributes:
         candidates: of all queries, after the filters.
         depths: how many queries were looked at to which depth.
+        hopeless: for how many of them filters drop everything that the source may reach.
     """
 
     candidates: Candidates
     depths: Mapping[int, int]
+    hopeless: int
 
 
 def depths(plan: Plan, options: MiningOptions, documents: int) -> tuple[int, ...]:
@@ -71,40 +84,120 @@ def depths(plan: Plan, options: MiningOptions, documents: int) -> tuple[int, ...
     return (*found[:-1], deepest) if len(found) > 1 else ()
 
 
-def as_deep_as_needed(look: Look, levels: Sequence[int], plan: Plan, material: Material) -> Looked:
-    """The candidates of every query, to the first of some depths at which its lists hold enough.
+def limits(
+    plan: Plan, queries: Int32[np.ndarray, " query"], positives: Positives, options: MiningOptions
+) -> Float32[np.ndarray, " query"]:
+    """The score above which the filters drop every candidate of a query, infinity where there is none.
 
     Args:
+        plan: has the filters.
+        queries: rows of the query table, ascending.
+        positives: theirs, with the scores that the filters go by.
+        options: say whether each positive has a list of its own; the mildest of a query counts.
+    """
+    nowhere = np.zeros((len(queries), 1))
+    lists = from_sources(queries, [(nowhere.astype(np.int32), nowhere.astype(np.float32))], positives)
+    lists = by_pair(lists) if options.lists == "pair" else lists
+    strictest = np.full(len(lists), np.inf, dtype=np.float32)
+    for part in plan.filters:
+        if isinstance(part, ScoreFilter) and not isinstance(part, AtLeast):
+            strictest = np.fmin(strictest, part.limits(lists).astype(np.float32))
+    mildest: Float32[np.ndarray, " query"] = np.maximum.reduceat(strictest, np.searchsorted(lists.query, queries))
+    return mildest
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Looking:
+    """Looks at every query of a job until what comes out of its lists is decided.
+
+    Attributes:
         look: gives candidates.
         levels: the depths, ascending.
-        plan: has the window and the selection.
+        above: as ``limits`` gives it.
+        suspects: so many has every list of a query to have, of which nothing is kept.
+        plan: has the filters, the window and the selection.
         material: what the job is about.
     """
-    places, settled, reached = np.arange(len(material.queries)), [], {}
-    for depth in levels:
-        found = look(depth, places)
-        short = _short(found, material.queries[places], plan, material)
-        if depth == levels[-1] or not short.any():
-            settled.append(found)
-            reached[depth] = len(places)
-            break
-        settled.append(found.about(material.queries[places[~short]]))
-        reached[depth] = int((~short).sum())
-        places = places[short]
-    return Looked(candidates=joined(settled), depths={depth: count for depth, count in reached.items() if count})
 
+    look: Look
+    levels: Sequence[int]
+    above: Float32[np.ndarray, " query"]
+    suspects: int
+    plan: Plan
+    material: Material
+    _settled: list[Candidates] = field(default_factory=list)
+    _depths: dict[int, int] = field(default_factory=dict)
 
-def _short(
-    candidates: Candidates, queries: Int32[np.ndarray, " query"], plan: Plan, material: Material
-) -> Bool[np.ndarray, " query"]:
-    """Which queries have a list, or might have one, that holds less than the selection looks at."""
-    kept = candidates.kept
-    if isinstance(plan.window, Window):
-        kept = replace(plan.window, by=None).apply(candidates, material).kept  # by its score is by rank
-    lists = candidates.lists
-    first = np.flatnonzero(np.diff(lists, prepend=-1))
-    enough = np.bincount(lists, kept, minlength=len(first)) >= (plan.selection.reach or 0)
-    of_list = np.searchsorted(queries, candidates.query[first])
-    short: Bool[np.ndarray, " query"] = np.bincount(of_list, minlength=len(queries)) == 0
-    short[of_list[~enough]] = True
-    return short
+    def looked(self) -> Looked:
+        """The candidates of all queries. Which levels a query skips, its list does not tell."""
+        queries, last = self.material.queries, len(self.levels) - 1
+        due, counted = np.zeros(len(queries), dtype=np.int64), np.zeros(len(queries), dtype=np.int64)
+        hopeless = 0
+        for level, depth in enumerate(self.levels):
+            places = np.flatnonzero(due == level)
+            if not len(places):
+                continue
+            limited = level == 0 and bool(np.isfinite(self.above).any())
+            found, surely = self.look(depth, places, self.above[places] if limited else None)
+            counted = counted if surely is None else surely
+            if level == last:
+                hopeless += self._end(found, places)
+                break
+            lost = counted[places] >= self.levels[last]
+            settled = ~self._short(found, places)
+            settled[lost] = ~self._unsuspected(found.about(queries[places[lost]]), places[lost])
+            self._settle(found, places[settled], depth)
+            hopeless += int((lost & settled).sum())
+            wanted = np.where(lost, 0, counted[places] + self._reach)
+            due[places] = np.searchsorted(self.levels, wanted).clip(level + 1, last)
+            due[places[settled]] = -1
+        depths = {depth: self._depths[depth] for depth in sorted(self._depths)}
+        return Looked(candidates=joined(self._settled), depths=depths, hopeless=hopeless)
+
+    @property
+    def _reach(self) -> int:
+        return self.plan.selection.reach or 0
+
+    def _end(self, found: Candidates, places: Int64[np.ndarray, " some"]) -> int:
+        """Keep what was found at the last level; how many queries turned out to be hopeless, whose lists end before."""
+        queries = self.material.queries
+        lowest = np.minimum.reduceat(found.score(SOURCE), np.searchsorted(found.query, queries[places]))
+        lost = lowest > self.above[places]
+        self._settle(found, places[~lost], self.levels[-1])
+        found, places = found.about(queries[places[lost]]), places[lost]
+        for depth in self.levels[:-1]:
+            less = found.take(np.flatnonzero(found.rank < depth))
+            wanting = self._unsuspected(less, places)
+            self._settle(less, places[~wanting], depth)
+            found, places = found.about(queries[places[wanting]]), places[wanting]
+        self._settle(found, places, self.levels[-1])
+        return int(lost.sum())
+
+    def _settle(self, found: Candidates, places: Int64[np.ndarray, " some"], depth: int) -> None:
+        """Keep the candidates of some queries as they are."""
+        if len(places):
+            self._settled.append(found.about(self.material.queries[places]))
+            self._depths[depth] = self._depths.get(depth, 0) + len(places)
+
+    def _short(self, found: Candidates, places: Int64[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Which queries have a list, or might have one, that holds less than the selection looks at."""
+        kept = found.kept
+        if isinstance(self.plan.window, Window):
+            kept = replace(self.plan.window, by=None).apply(found, self.material).kept  # by its score is by rank
+        return self._fewer(found, kept, self._reach, places)
+
+    def _unsuspected(self, found: Candidates, places: Int64[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Which queries have a list, or might have one, with fewer suspects than are wanted."""
+        return self._fewer(found, suspected(found, self.plan.filters), self.suspects, places)
+
+    def _fewer(
+        self, found: Candidates, rows: Bool[np.ndarray, " row"], wanted: int, places: Int64[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """Which queries have a list with fewer of some rows than are wanted, or none."""
+        lists = found.lists
+        first = np.flatnonzero(np.diff(lists, prepend=-1))
+        enough = np.bincount(lists, rows, minlength=len(first)) >= wanted
+        of_list = np.searchsorted(self.material.queries[places], found.query[first])
+        fewer: Bool[np.ndarray, " some"] = np.bincount(of_list, minlength=len(places)) == 0
+        fewer[of_list[~enough]] = True
+        return fewer

@@ -63,9 +63,13 @@ class Store(Protocol):
         depth: int,
         index: str,
         sink: Sink = Silent(),
-        among: Int64[np.ndarray, " some"] | None = None,
+        among: Int64[np.ndarray, " asked"] | None = None,
+        above: Float32[np.ndarray, " asked"] | None = None,
     ) -> Hits:
-        """The nearest searched documents of each query, or of those at some places, as rows of the document table."""
+        """The nearest searched documents of each query, or of those at some places, as rows of the document table.
+
+        Exact search also counts the documents that score above a limit, if there is one (``above``).
+        """
 
     def recall(
         self, model: str, depth: int, index: str, *, sample: int, seed: int, sink: Sink = Silent()

@@ -10,7 +10,7 @@ from nearfar.config.mining import MiningOptions
 from nearfar.encoders.locate import locate
 from nearfar.errors import ConfigError, did_you_mean
 from nearfar.events import Silent, Sink
-from nearfar.negatives.candidates import SOURCE, Candidates
+from nearfar.negatives.candidates import SOURCE, Candidates, Positives, named
 from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Filter, Part, Relabel, Scorer, Selection, Source, Weight
 from nearfar.negatives.registry import (
@@ -161,15 +161,24 @@ class Scoring:
 
     def scored(self, name: str, candidates: Candidates) -> Candidates:
         """The candidates with a score of their own and of their positives."""
-        scorer, positives = self.scorers[name], candidates.positives
+        scorer = self.scorers[name]
         values = np.where(candidates.kept & self._found_by(scorer, candidates), candidates.score(SOURCE), np.nan)
         missing = candidates.kept & np.isnan(values)
         values[missing] = self._of(scorer, candidates.query[missing], candidates.document[missing])
-        own = self._of(scorer, positives.query, positives.document)
-        silent = {"candidates": int(np.isnan(values[missing]).sum()), "positives": int(np.isnan(own).sum())}
+        positives = self.known((name,), candidates.positives)
+        without = int(np.isnan(named(positives.scores, name)).sum())
+        silent = {"candidates": int(np.isnan(values[missing]).sum()), "positives": without}
         if any(silent.values()):
             self.unanswered[name] = silent
-        return replace(candidates.with_scores(name, values), positives=positives.with_scores(name, own))
+        return replace(candidates.with_scores(name, values), positives=positives)
+
+    def known(self, names: Iterable[str], positives: Positives) -> Positives:
+        """The positives with their scores of some names."""
+        for name in names:
+            if name not in positives.scores:
+                found = self._of(self.scorers[name], positives.query, positives.document)
+                positives = positives.with_scores(name, found)
+        return positives
 
     def _found_by(self, scorer: Scorer, candidates: Candidates) -> Bool[np.ndarray, " row"]:
         """Rows whose source has compared by the vectors of this scorer: their score is the same, to the bit."""

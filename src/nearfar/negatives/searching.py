@@ -24,6 +24,9 @@ from nearfar.types import Hits
 HIT = np.dtype([("document", "<i4"), ("score", "<f4")])
 """What a file keeps of a hit."""
 
+_HITS, _ABOVE = "hits", "above"
+"""What a file keeps of a query whose documents above a limit were counted."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Search:
@@ -38,6 +41,7 @@ class Search:
         similarity: how vectors are compared.
         device: where products are computed.
         index: the folder of a FAISS index; None for exact search.
+        above: for exact search, the score above which documents of each query are counted too.
     """
 
     queries: Path
@@ -49,9 +53,10 @@ class Search:
     similarity: Similarity
     device: str = "cpu"
     index: Path | None = None
+    above: Float32[np.ndarray, " asked"] | None = None
 
     def run(self, sink: Sink = Silent()) -> np.ndarray:
-        """The best of the documents for each query: ``HIT`` by query and rank, documents as places in ``rows``."""
+        """The best of the documents for each query as ``packed`` has them, documents as places in ``rows``."""
         queries = rows_of(read(self.queries), self.asked)
         documents = rows_of(read(self.documents), self.rows)
         if self.index is not None:
@@ -63,6 +68,7 @@ class Search:
             min(self.depth, len(self.rows)),
             similarity=self.similarity,
             tie_order=self.tie_order,
+            above=self.above,
             device=self.device,
             sink=sink,
         )
@@ -95,15 +101,21 @@ def index_of(
 
 
 def packed(hits: Hits) -> np.ndarray:
-    """Hits as one array of ``HIT``."""
+    """Hits as one array: of ``HIT`` by query and rank, or of a query's ``HIT`` together with a count."""
     array = np.empty(hits.documents.shape, dtype=HIT)
     array["document"], array["score"] = hits.documents, hits.scores
-    return array
+    if hits.above is None:
+        return array
+    both = np.empty(len(hits), dtype=[(_HITS, HIT, (hits.depth,)), (_ABOVE, "<i8")])
+    both[_HITS], both[_ABOVE] = array, hits.above
+    return both
 
 
 def unpacked(array: np.ndarray) -> Hits:
-    """Hits from one array of ``HIT``."""
-    return Hits(array["document"].astype(np.int32), array["score"].astype(np.float32))
+    """Hits from one array."""
+    counted = array.dtype != HIT
+    hits, above = (array[_HITS], array[_ABOVE].astype(np.int64)) if counted else (array, None)
+    return Hits(hits["document"].astype(np.int32), hits["score"].astype(np.float32), above)
 
 
 def blocks(count: int, size: int) -> Iterator[tuple[int, int]]:

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
-from jaxtyping import Int32, Int64
+from jaxtyping import Float32, Int32, Int64
 
 from nearfar.config.mining import MiningOptions
 from nearfar.data.arrow import column, strings
 from nearfar.data.tables import Dataset
 from nearfar.events import Message, Silent, Sink
 from nearfar.files import replace_folder, write_json
-from nearfar.negatives.candidates import Candidates
+from nearfar.negatives.candidates import Candidates, Positives
 from nearfar.negatives.closure import Closure
 from nearfar.negatives.gather import gathered
 from nearfar.negatives.lists import by_pair, from_sources
-from nearfar.negatives.looking import as_deep_as_needed, depths
+from nearfar.negatives.looking import Looking, depths, limits
 from nearfar.negatives.material import Made, Material
 from nearfar.negatives.parts import Proposed, Source
 from nearfar.negatives.plan import Plan, Scoring
@@ -48,6 +48,7 @@ class MiningResult:
         refused: for each source, how many texts it did not take, by reason.
         unanswered: by score, how many candidates and positives that it was asked for have none.
         depths: how many queries were looked at to which depth, where that was as deep as needed.
+        hopeless: for how many of these filters drop everything that the source may reach.
     """
 
     material: Material
@@ -56,6 +57,7 @@ class MiningResult:
     refused: tuple[Mapping[str, int], ...] = ()
     unanswered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     depths: Mapping[int, int] = field(default_factory=dict)
+    hopeless: int = 0
 
 
 def chosen_queries(closure: Closure, dataset: Dataset, options: MiningOptions) -> Int32[np.ndarray, " query"]:
@@ -101,12 +103,24 @@ def _as_deep_as_needed(
     _tell_short(source, levels[-1], material, sink)
     scoring = Scoring(material, plan.scorers, [source.model], sink)
 
-    def look(depth: int, places: Int64[np.ndarray, " some"]) -> Candidates:
-        hits = material.store.search(source.model, depth, source.index, sink, places)
-        found = _candidates(material, material.queries[places], [hits], options)
-        return scoring.after(parts[: len(plan.filters)], found)
+    asked = dict.fromkeys(name for part in plan.filters for name in part.asks)
+    positives = scoring.known(asked, material.closure.positives.about(material.queries))
 
-    looked = as_deep_as_needed(look, levels, plan, material)
+    def look(
+        depth: int, places: Int64[np.ndarray, " some"], above: Float32[np.ndarray, " some"] | None
+    ) -> tuple[Candidates, Int64[np.ndarray, " some"] | None]:
+        hits = material.store.search(source.model, depth, source.index, sink, places, above)
+        found = _candidates(material, material.queries[places], [hits], positives, options)
+        return scoring.after(parts[: len(plan.filters)], found), hits.above
+
+    looked = Looking(
+        look=look,
+        levels=levels,
+        above=limits(plan, material.queries, positives, options),
+        suspects=options.suspects_per_list if options.suspects == "ignore" else 0,
+        plan=plan,
+        material=material,
+    ).looked()
     return MiningResult(
         material=material,
         candidates=scoring.after(parts[len(plan.filters) :], looked.candidates),
@@ -114,6 +128,7 @@ def _as_deep_as_needed(
         refused=({},),
         unanswered=scoring.unanswered,
         depths=looked.depths,
+        hopeless=looked.hopeless,
     )
 
 
@@ -127,11 +142,12 @@ def _all(material: Material, plan: Plan, options: MiningOptions, folder: Path, k
         _tell_short(source, each.hits.depth, material, sink)
     hits, made, identities = gathered(material.dataset, proposed)
     material = replace(material, made=made, closure=material.closure.with_made(identities))
+    positives = material.closure.positives.about(material.queries)
     models = [source.model if isinstance(source, Dense) else None for source in plan.sources]
     scoring = Scoring(material, plan.scorers, models, sink)
     return MiningResult(
         material=material,
-        candidates=scoring.after(plan.parts(), _candidates(material, material.queries, hits, options)),
+        candidates=scoring.after(plan.parts(), _candidates(material, material.queries, hits, positives, options)),
         plan=plan,
         refused=tuple(each.refused for each in proposed),
         unanswered=scoring.unanswered,
@@ -139,11 +155,14 @@ def _all(material: Material, plan: Plan, options: MiningOptions, folder: Path, k
 
 
 def _candidates(
-    material: Material, queries: Int32[np.ndarray, " query"], hits: Sequence[Hits], options: MiningOptions
+    material: Material,
+    queries: Int32[np.ndarray, " query"],
+    hits: Sequence[Hits],
+    positives: Positives,
+    options: MiningOptions,
 ) -> Candidates:
     """What was found for some queries, without what is relevant, in lists."""
-    positives = material.closure.positives.about(queries)
-    found = from_sources(queries, [(each.documents, each.scores) for each in hits], positives)
+    found = from_sources(queries, [(each.documents, each.scores) for each in hits], positives.about(queries))
     found = material.closure.apply(found)
     return by_pair(found) if options.lists == "pair" else found
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32, Int64
+from jaxtyping import Float32, Int32, Int64, Shaped
 
 from nearfar.data.tables import Dataset, Texts
 from nearfar.encoders.protocol import Encoder, Role, TorchEncoder
@@ -108,7 +108,8 @@ class KeptVectors:
         depth: int,
         index: str,
         sink: Sink = Silent(),
-        among: Int64[np.ndarray, " some"] | None = None,
+        among: Int64[np.ndarray, " asked"] | None = None,
+        above: Float32[np.ndarray, " asked"] | None = None,
     ) -> Hits:
         """The nearest searched documents of each query, as rows of the document table.
 
@@ -118,6 +119,7 @@ class KeptVectors:
             index: the text form of a kind of search.
             sink: takes progress.
             among: the places of some of the job's queries, ascending; None: all.
+            above: for exact search, for each of these the score above which documents are counted too.
 
         Raises:
             ConfigError: when there is no such index, and as ``vectors``; so are the other errors.
@@ -132,19 +134,28 @@ class KeptVectors:
             "similarity": expected.similarity,
             "depth": depth,
             "index": index,
-        }
+        } | ({} if above is None else {"above": _hash(above)})
         depth, count, folder = min(depth, len(self._corpus.rows)), len(self._corpus.rows), None
         if index != EXACT:
             self._index(expected, documents, index, sink)
             folder = self._index_folder(expected, documents, index)
         corpus = list(blocks(count, DOCUMENTS if folder is None else count))
-        asked = [among[slice(*block)] for block in blocks(len(among), min(QUERIES, max(1, HITS // depth)))]
+        asked = [slice(*block) for block in blocks(len(among), min(QUERIES, max(1, HITS // depth)))]
         kept = computed(
             folder_of(self._folder, "hits", key),
             key,
             len(among),
             [
-                self._search(expected, queries, documents, block, piece, depth, folder)
+                self._search(
+                    expected,
+                    queries,
+                    documents,
+                    among[block],
+                    piece,
+                    depth,
+                    folder,
+                    None if above is None else above[block],
+                )
                 for block in asked
                 for piece in corpus
             ],
@@ -193,6 +204,7 @@ class KeptVectors:
         piece: tuple[int, int],
         depth: int,
         index: Path | None,
+        above: Float32[np.ndarray, " asked"] | None,
     ) -> Shard:
         """The search of a block of queries in a piece of the corpus."""
         rows = slice(*piece)
@@ -208,6 +220,7 @@ class KeptVectors:
                 similarity=expected.similarity,
                 device=expected.device,
                 index=index,
+                above=above,
             )
 
         return Shard(size=piece[1] - piece[0], task=task)
@@ -221,15 +234,15 @@ class KeptVectors:
             return
         for first in range(0, len(parts), len(corpus)):
             found = [unpacked(part) for part in parts[first : first + len(corpus)]]
-            yield packed(
-                merge(
-                    found,
-                    [piece[0] for piece in corpus],
-                    depth,
-                    documents=len(self._corpus.rows),
-                    tie_order=self._corpus.tie_order,
-                )
+            best = merge(
+                found,
+                [piece[0] for piece in corpus],
+                depth,
+                documents=len(self._corpus.rows),
+                tie_order=self._corpus.tie_order,
             )
+            counts = [each.above for each in found if each.above is not None]
+            yield packed(replace(best, above=np.sum(counts, axis=0) if counts else None))
 
     def _both(self, model: str, sink: Sink) -> tuple[Identity, Kept, Kept]:
         """What a model is, and its vectors of queries and documents."""
@@ -312,7 +325,7 @@ def _texts_hash(read: Read, count: int) -> str:
     return digest.hexdigest()
 
 
-def _hash(*arrays: Int[np.ndarray, " entry"]) -> str:
+def _hash(*arrays: Shaped[np.ndarray, " entry"]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)

@@ -25,8 +25,14 @@ def suspects(
         most: at most so many of each list, the hardest.
         by: the score by which lists are ordered, None for the ranks of the sources.
     """
-    reasons = {part.reason for part in filters if not isinstance(part, AtLeast)} & set(GROUPS[SUSPECTED])
-    found = np.isin(candidates.reason, sorted(reasons))
+    found = suspected(candidates, filters)
     pairs = candidates.query.astype(np.int64) * (1 + int(candidates.document.max(initial=0))) + candidates.document
     found &= ~is_in(pairs, pairs[candidates.kept])
     return found & (candidates.places(by, found) < most)
+
+
+def suspected(candidates: Candidates, filters: Sequence[Filter]) -> Bool[np.ndarray, " row"]:
+    """Which candidates some filters dropped because they may be relevant, wherever else they stand."""
+    reasons = {part.reason for part in filters if not isinstance(part, AtLeast)} & set(GROUPS[SUSPECTED])
+    found: Bool[np.ndarray, " row"] = np.isin(candidates.reason, sorted(reasons))
+    return found

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import local
 from typing import Any
 
@@ -45,6 +46,7 @@ def search(
     similarity: str = "cosine",
     tie_order: Int[np.ndarray, " ordered"] | None = None,
     exclude: Int[np.ndarray, " excluded"] | None = None,
+    above: Float32[np.ndarray, " limited"] | None = None,
     precision: str = "auto",
     device: torch.device | str = "cpu",
     query_block: int = 512,
@@ -64,6 +66,9 @@ def search(
         similarity: ``cosine`` (a zero vector scores 0) or ``dot``.
         tie_order: place of each document among equals, lower first; the row number where it is not given or equal.
         exclude: a document row to leave out for each query, -1 for none: the query itself, when it is in the corpus.
+        above: a score for each query. The hits then also say of how many documents the first pass made sure that they
+            score above it. At least so many do; which number below the true one it is depends on how products were
+            computed, as nothing else does.
         precision: of the first pass: ``float32``, ``reduced`` (bfloat16) or ``auto``, reduced where that is fast.
             Where scores lie so close together that bfloat16 leaves too many pairs to score, a block is multiplied again
             in float32; a message says how many.
@@ -73,13 +78,16 @@ def search(
         sink: hears how many of the documents are done.
 
     Raises:
-        ShapeError: queries and documents differ in width, or ``exclude`` or ``tie_order`` in length.
+        ShapeError: queries and documents differ in width, or ``exclude``, ``above`` or ``tie_order`` in length.
         DataError: a vector holds NaN or infinity, or a dot product could leave float32.
         ConfigError: ``k``, a block size, ``similarity`` or ``precision`` is not possible.
     """
     _check(queries, documents, similarity, precision, query_block, document_block)
     check_depth(k)
     check_exclude(exclude, len(queries), len(documents))
+    if above is not None and len(above) != len(queries):
+        raise ShapeError(f"above must have one score for each of the {len(queries)} queries, it has {len(above)}.")
+    surely = np.zeros(len(queries), dtype=np.int64)
     best = Best(len(queries), k, tie_ranks(tie_order, len(documents)))
     starts = range(0, len(documents), document_block)
     passes = _Passes(precision, torch.device(device), min(query_block, len(queries)) * (document_block + STRIP))
@@ -92,6 +100,8 @@ def search(
             stop = first + len(query.vectors)
             excluded = None if exclude is None else _columns(exclude[first:stop], block.first)
             screen, repeated = passes.screen(query, block, k, best.floor(first, stop), excluded)
+            if above is not None:
+                surely[first:stop] += screen.surely_above(above[first:stop])
             for rows, columns in screen.pairs():
                 best.offer(rows + first, columns + block.first, score(query.vectors, block.vectors, rows, columns))
             return repeated
@@ -104,7 +114,7 @@ def search(
             repeated += sum(run(search_block, blocks))
     if repeated and sink is not None:
         sink.emit(Message(text=_REPEATED.format(repeated, len(starts) * len(blocks))))
-    return best.hits()
+    return replace(best.hits(), above=None if above is None else surely)
 
 
 class _Passes:

@@ -53,9 +53,9 @@ class Screen:
             rows = np.flatnonzero((excluded >= 0) & (excluded < len(documents)))
             self._product[torch.from_numpy(rows), torch.from_numpy(excluded[rows])] = -torch.inf
         self._strip = _strip(width, k)
-        largest = _largest(self._product.view(len(queries), self._strip, -1))
+        self._largest = largest = _largest(self._product.view(len(queries), self._strip, -1))
         self._strips = largest.shape[1]
-        error = _error(queries, documents, self._strip)
+        self._error = error = _error(queries, documents, self._strip)
         rounded = largest.dtype != torch.float32
         self._many = len(queries) * (2 * k + self._strips // 16)
         self._limit, hot = _hot(largest, _limit(floor, error, rounded))
@@ -68,6 +68,13 @@ class Screen:
     def crowded(self) -> bool:
         """Whether so many pairs are left that a product with a smaller error would be cheaper than scoring them."""
         return len(self._hot) > self._many
+
+    def surely_above(self, limit: Float32[np.ndarray, " query"]) -> Int64[np.ndarray, " query"]:
+        """How many strips of each query have a document that scores above a limit, whatever the product's error."""
+        most = -_limit(-limit, self._error, self._largest.dtype != torch.float32)  # that a product below can come to
+        reached = self._largest > torch.from_numpy(most).to(self._largest)
+        counted: Int64[np.ndarray, " query"] = reached.sum(dim=1).cpu().numpy()
+        return counted
 
     def pairs(self) -> Iterator[tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]]]:
         """Row and column of every pair that may be among the best, rows ascending, in parts of bounded size."""
