@@ -3,6 +3,8 @@
 import hashlib
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
 
 from nearfar.data.tables import Dataset
 
@@ -14,7 +16,7 @@ def data_hash(dataset: Dataset) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for table in (dataset.queries, dataset.documents):
         for start in range(0, len(table), _ROWS_AT_ONCE):
-            digest.update("\0".join(table.texts[start : start + _ROWS_AT_ONCE].to_pylist()).encode())
+            digest.update(_joined(table.texts[start : start + _ROWS_AT_ONCE]))
     arrays = [dataset.nodes, dataset.searched]
     for split in sorted(dataset.qrels):
         qrels = dataset.qrels[split]
@@ -27,3 +29,9 @@ def data_hash(dataset: Dataset) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def _joined(texts: pa.LargeStringArray) -> pa.Buffer:
+    """Texts with zeros between them."""
+    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], type=pa.int32()), texts)
+    return compute.binary_join(whole, pa.scalar("\0", type=pa.large_string()))[0].as_buffer()

@@ -54,7 +54,7 @@ class Texts:
 
     def take(self, rows: Iterable[int] | np.ndarray) -> list[str]:
         """The texts of ``rows``, in that order."""
-        index = column(np.fromiter((int(row) for row in rows), dtype=np.int64))
+        index = column(np.asarray(rows if isinstance(rows, np.ndarray) else list(rows), dtype=np.int64))
         return [str(text) for text in self.texts.take(index).to_pylist()]
 
     @cached_property

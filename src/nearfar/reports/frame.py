@@ -92,7 +92,7 @@ def plotly_bundle() -> Markup:
     """Plotly's script as base64 of gzip, the same bytes every time."""
     from plotly.offline import get_plotlyjs
 
-    return Markup(base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode())
+    return Markup(base64.b64encode(gzip.compress(get_plotlyjs().encode(), 5, mtime=0)).decode())
 
 
 @lru_cache(maxsize=16)
