@@ -27,8 +27,8 @@ def data(last="the last of all texts"):
 def small_pieces(change):
     """Make work of pieces that are small enough for a test: 7 + 2 of texts, 4 of search."""
     change(store, "TEXTS", 16)
-    change(store, "QUERIES", 10)
     change(store, "DOCUMENTS", 64)
+    change(store, "PAIRS", 10 * 64)
 
 
 def content(folder):

@@ -62,8 +62,8 @@ def test_search_is_that_of_the_whole_corpus(tmp_path, monkeypatch):
     data = replace(every, searched=np.arange(len(texts)) % 7 != 3)
     corpus = Corpus.of(data)
     for pieces in ((1000, 1000), (2, 5)):
-        monkeypatch.setattr(store_module, "QUERIES", pieces[0])
         monkeypatch.setattr(store_module, "DOCUMENTS", pieces[1])
+        monkeypatch.setattr(store_module, "PAIRS", pieces[0] * pieces[1])
         store = a_store(data, tmp_path / str(pieces[0]))
         vectors = store.vectors("")
         for depth in (1, 8, 99):

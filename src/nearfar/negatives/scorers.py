@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 
 from nearfar.events import Silent, Sink, track
 from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Scorer
-from nearfar.retrieval.dense import conditions
+from nearfar.retrieval.dense import conditions, workers
 from nearfar.retrieval.screen import score
 from nearfar.retrieval.vectors import Block
 
@@ -41,7 +42,8 @@ class Model(Scorer):
             made = material.store.embed(self.name, material.made.texts, sink)
         places = np.searchsorted(material.queries, queries)
         scores = np.full(len(queries), np.nan, dtype=np.float32)
-        for start in track(range(0, len(queries), _AT_ONCE), "scoring", sink, len(queries), _AT_ONCE):
+
+        def fill(start: int) -> bool:
             part = slice(start, start + _AT_ONCE)
             left, rows = np.unique(places[part], return_inverse=True)
             right, columns = np.unique(documents[part], return_inverse=True)
@@ -51,6 +53,11 @@ class Model(Scorer):
             sides = (vectors.queries[left], "query"), (both, "document")
             asked, found = (Block(table, 0, side, vectors.similarity).vectors for table, side in sides)
             order = np.argsort(rows, kind="stable")
-            with conditions():
-                scores[start + order] = score(asked, found, rows[order], columns[order])
+            scores[start + order] = score(asked, found, rows[order], columns[order])
+            return True
+
+        starts = range(0, len(queries), _AT_ONCE)
+        with conditions(), workers(len(starts), torch.device("cpu")) as run:
+            for _ in track(run(fill, starts), "scoring", sink, len(queries), _AT_ONCE):
+                pass
         return scores

@@ -65,6 +65,11 @@ def folder_of(cache: Path, kind: str, key: Mapping[str, Any]) -> Path:
     return cache / f"{kind}-{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
+def read_back(folder: Path) -> Kept | None:
+    """The whole array of a folder, None where it is not there or damaged."""
+    return _read(folder, _WHOLE)
+
+
 def computed(
     folder: Path,
     key: Mapping[str, Any],
@@ -82,7 +87,7 @@ def computed(
         key: what it follows from, for a human who looks into the folder.
         rows: how many it has.
         shards: its pieces.
-        join: puts them together.
+        join: puts them together; one alone is the whole as it is.
         engine: computes.
         sink: takes progress.
         task: what progress is called.
@@ -99,6 +104,8 @@ def computed(
             return kept
         write_json(folder / "key.json", key)
         parts = _parts(folder, shards, engine, sink, task)
+        if len(parts) == 1:
+            return _named(parts[0].path, _WHOLE, parts[0].digest)
         whole = _write(folder, _WHOLE, rows, join([part.array for part in parts]))
         for part in parts:
             part.path.unlink()
@@ -137,7 +144,12 @@ def _write(folder: Path, name: str, rows: int, blocks: Iterable[np.ndarray]) -> 
                     np.lib.format.write_array_header_1_0(stream, header)
                 stream.write(np.ascontiguousarray(block).data)
         digest = _digest(partial)
-    named = folder / f"{name}.{digest}.npy"
+    return _named(path, name, digest)
+
+
+def _named(path: Path, name: str, digest: str) -> Kept:
+    """An array under a name that has the hash of its content in it."""
+    named = path.with_name(f"{name}.{digest}.npy")
     try:
         path.replace(named)
     except OSError as error:

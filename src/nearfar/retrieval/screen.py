@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from nearfar.retrieval.vectors import STRIP, Side
@@ -56,13 +56,11 @@ class Screen:
         self._largest = largest = _largest(self._product.view(len(queries), self._strip, -1))
         self._strips = largest.shape[1]
         self._error = error = _error(queries, documents, self._strip)
-        rounded = largest.dtype != torch.float32
         self._many = len(queries) * (2 * k + self._strips // 16)
-        self._limit, hot = _hot(largest, _limit(floor, error, rounded))
-        if np.count_nonzero(hot) > self._many and self._strips >= k:
-            own = _own_floor(largest.float().cpu().numpy(), error, k, rounded)
-            self._limit, hot = _hot(largest, _limit(np.maximum(floor, own), error, rounded))
-        self._hot = np.flatnonzero(hot)
+        hot = None if np.isneginf(floor).all() else self._reaching(floor)
+        if self._strips >= k and (hot is None or np.count_nonzero(hot) > self._many):
+            hot = self._reaching(np.maximum(floor, _own_floor(largest, error, k)))
+        self._hot = np.flatnonzero(self._reaching(floor) if hot is None else hot)
 
     @property
     def crowded(self) -> bool:
@@ -71,10 +69,21 @@ class Screen:
 
     def surely_above(self, limit: Float32[np.ndarray, " query"]) -> Int64[np.ndarray, " query"]:
         """How many strips of each query have a document that scores above a limit, whatever the product's error."""
-        most = -_limit(-limit, self._error, self._largest.dtype != torch.float32)  # that a product below can come to
+        most = -_limit(-limit, self._error, self._largest.dtype)  # that a product below can come to
         reached = self._largest > torch.from_numpy(most).to(self._largest)
         counted: Int64[np.ndarray, " query"] = reached.sum(dim=1).cpu().numpy()
         return counted
+
+    def _reaching(self, floor: Float32[np.ndarray, " query"]) -> Bool[np.ndarray, "query strip"]:
+        """The strips that may hold a pair that reaches ``floor``, whose limit is kept.
+
+        Integers are compared as in ``_largest``, where no limit is 0 or below.
+        """
+        limit = _limit(floor, self._error, self._largest.dtype)
+        self._limit = torch.from_numpy(limit).to(self._largest)  # exact, see _limit
+        if (limit > 0).all():
+            return (_bits(self._largest) >= _bits(self._limit)).cpu().numpy()
+        return (self._largest >= self._limit).cpu().numpy()
 
     def pairs(self) -> Iterator[tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]]]:
         """Row and column of every pair that may be among the best, rows ascending, in parts of bounded size."""
@@ -124,12 +133,17 @@ def _largest(strips: Float[Tensor, "query inside strip"]) -> Float[Tensor, "quer
     Integers of the same bits are compared, which is four times as fast in bfloat16: they are ordered as the numbers are
     from 0 on, and the other way round below, where a strip without a number of at least 0 is looked at again.
     """
-    bits = strips.view(torch.int32 if strips.dtype == torch.float32 else torch.int16)
+    bits = _bits(strips)
     largest = bits.amax(dim=1)
-    query, strip = (largest < 0).nonzero(as_tuple=True)
-    if len(query):
+    if largest.numel() and largest.amin() < 0:
+        query, strip = (largest < 0).nonzero(as_tuple=True)
         largest[query, strip] = bits[query, :, strip].amin(dim=1)
     return largest.view(strips.dtype)
+
+
+def _bits(numbers: Float[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+    """Integers of the same bits."""
+    return numbers.view(torch.int32 if numbers.dtype == torch.float32 else torch.int16)
 
 
 def _error(queries: Side, documents: Side, strip: int) -> Float64[np.ndarray, "query strip"]:
@@ -153,39 +167,45 @@ def _error(queries: Side, documents: Side, strip: int) -> Float64[np.ndarray, "q
 
 
 def _own_floor(
-    largest: Float32[np.ndarray, "query strip"], error: Float64[np.ndarray, "query some"], k: int, rounded: bool
+    largest: Float[Tensor, "query strip"], error: Float64[np.ndarray, "query some"], k: int
 ) -> Float32[np.ndarray, " query"]:
     """A score that k documents of this block reach: the k-th best of the strips' largest, less all errors."""
-    reached = largest - error.astype(np.float32)
-    reached.partition(reached.shape[1] - k, axis=1)
-    lowest = reached[:, -k].astype(np.float64)
+    if error.shape[1] == 1:
+        lowest = _kth(largest, k).astype(np.float64) - error[:, 0]
+    else:
+        reached = largest.float().cpu().numpy() - error.astype(np.float32)
+        reached.partition(reached.shape[1] - k, axis=1)
+        lowest = reached[:, -k].astype(np.float64)
     # What the product was rounded by, and what these lines are.
-    unit = (2.0**-7 if rounded else 0.0) + 2.0**-22
+    unit = (2.0**-7 if largest.dtype != torch.float32 else 0.0) + 2.0**-22
     with np.errstate(invalid="ignore"):  # -inf - -inf where there are fewer than k documents
         lowest = lowest - unit * (np.abs(lowest) + error.max(axis=1))
     own: Float32[np.ndarray, " query"] = np.where(np.isfinite(lowest), lowest, -np.inf).astype(np.float32)
     return own
 
 
+def _kth(largest: Float[Tensor, "query strip"], k: int) -> Float32[np.ndarray, " query"]:
+    """The k-th best of each query. Integers are compared as in ``_largest``, where it is not below 0."""
+    bits = _bits(largest).cpu().numpy().copy()
+    bits.partition(bits.shape[1] - k, axis=1)
+    found = np.ascontiguousarray(bits[:, -k])
+    if (found < 0).any():
+        values = largest.float().cpu().numpy()
+        return np.partition(values, values.shape[1] - k, axis=1)[:, -k]
+    return torch.from_numpy(found).view(largest.dtype).float().numpy()
+
+
 def _limit(
-    floor: Float32[np.ndarray, " query"], error: Float64[np.ndarray, "query some"], rounded: bool
+    floor: Float32[np.ndarray, " query"], error: Float64[np.ndarray, "query some"], dtype: torch.dtype
 ) -> Float32[np.ndarray, "query some"]:
     """The product from which a pair may reach ``floor``, rounded down to a number that the product can be."""
     with np.errstate(over="ignore"):  # -inf: everything reaches it
         limit: Float32[np.ndarray, "query some"] = np.nextafter(
             (floor[:, None] - error).astype(np.float32), np.float32(-np.inf)
         )
-    if not rounded:
+    if dtype == torch.float32:
         return limit
     bits = limit.view(np.int32)
     bits = np.where(bits < 0, bits + 0xFFFF, bits) & ~0xFFFF
     down: Float32[np.ndarray, "query some"] = bits.astype(np.int32).view(np.float32)
     return down
-
-
-def _hot(
-    largest: Float[Tensor, "query strip"], limit: Float32[np.ndarray, "query some"]
-) -> tuple[Float[Tensor, "query some"], Bool[np.ndarray, "query strip"]]:
-    """The limit in the type of the product, and the strips that reach it."""
-    there = torch.from_numpy(limit).to(largest)  # exact, see _limit
-    return there, (largest >= there).cpu().numpy()
