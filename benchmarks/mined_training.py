@@ -10,9 +10,9 @@ demo's splits, all functions in one corpus. ``--model`` is a name that nearfar t
 Every run starts from the same base model and sees the same training queries in batches of one size, as often, with the
 same schedule, warm-up, weight decay and limit of tokens, in float32; the last state of the model counts. All mined
 negatives come from one miner: the model that ``in-batch`` gives with the first seed, which searches the whole corpus.
-So two rounds, both sides mine with the same vectors, and the miner is the guide of ``theirs guided``. Filters are set by the share of candidates that they drop, on
-training queries alone. Each side takes the learning rate of two that is better on dev for its in-batch arm with the
-first seed. The arm that is called the best of a side is the best on dev.
+So two rounds, both sides mine with the same vectors, and the miner is the guide of ``theirs guided``. Filters are set by
+the share of candidates that they drop, on training queries alone. Each side takes the learning rate of two that is
+better on dev for its in-batch arm with the first seed. The arm that is called the best of a side is the best on dev.
 
 ``OUT/runs.jsonl`` has one line a run; what is there is not done again. ``--table`` compares what is there: test values
 of each query, averaged over seeds, paired, with the house's bootstrap interval over queries.

@@ -126,6 +126,13 @@ def test_the_figures_are_the_sums_over_sources(tmp_path):
     assert sum(total.group(group) for group in GROUPS) == total.proposed == 200
 
 
+def test_how_deep_a_job_looked_is_told_in_words(tmp_path):
+    found = [plain(each) for each in mining_words.looked(account(tmp_path, depths={"32": 9, "128": 1}, hopeless=2))]
+    assert found[0].startswith("Looked at 9 queries to the 32 nearest, 1 query to the 128 nearest: nothing deeper")
+    assert found[1].startswith("For 2 queries of these, filters drop everything")
+    assert list(mining_words.looked(account(tmp_path / "all"))) == []
+
+
 def test_each_bar_of_the_funnel_begins_where_the_one_above_ends(tmp_path):
     (bars,) = mining_figures.funnel_figure(account(tmp_path)).data
     assert bars["x"] == [200, 9, 40, 50, 1, 70, 30]

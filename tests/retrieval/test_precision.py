@@ -61,6 +61,37 @@ def test_every_precision_and_block_gives_the_same_bytes_and_the_true_best(data):
     assert (np.abs(difference) <= allowed).all()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_no_more_documents_are_counted_above_a_limit_than_score_above_it(data):
+    generator = np.random.default_rng(data.draw(st.integers(0, 10_000)))
+    width, documents = data.draw(st.sampled_from([1, 3, 16])), data.draw(st.integers(1, 300))
+    near = data.draw(st.booleans())
+    right = near_ties(generator, documents, width) if near else vectors(documents, width, seed=2)
+    right[generator.random(documents) < 0.1] = 0
+    left = np.concatenate([vectors(6, width, seed=5), np.zeros((1, width), np.float32)])
+    options = {
+        "similarity": data.draw(st.sampled_from(["cosine", "dot"])),
+        "exclude": generator.integers(-1, documents, len(left)) if data.draw(st.booleans()) else None,
+    }
+    scores = search(left, right, documents, precision="float32", **options).scores
+    limit = scores[np.arange(len(left)), generator.integers(0, documents, len(left))]
+    limit[:2] = data.draw(st.sampled_from([0.0, -0.0, np.inf, -np.inf]))
+    blocks = {"query_block": data.draw(st.integers(1, 12)), "document_block": data.draw(st.integers(1, 400))}
+    for precision in WAYS:
+        hits = search(left, right, 3, precision=precision, above=limit, **options, **blocks)
+        assert (hits.above <= (scores > limit[:, None]).sum(axis=1)).all()
+        same(hits, search(left, right, 3, precision=precision, **options, **blocks))
+
+
+@pytest.mark.parametrize(("precision", "found"), [("float32", 0.85), ("reduced", 0.7)])
+def test_most_documents_above_a_limit_are_counted(precision, found):
+    queries, documents = vectors(20, 64), vectors(20_000, 64, seed=1)
+    scores = search(queries, documents, 200).scores
+    hits = search(queries, documents, 5, precision=precision, above=scores[:, 199].copy(), document_block=16_384)
+    assert (hits.above >= found * 199).all()
+
+
 @pytest.mark.parametrize("precision", WAYS)
 def test_neighbours_one_bfloat16_step_apart_are_told_apart(precision):
     """Integers whose float32 scores are exact, and which bfloat16 cannot tell apart."""

@@ -99,6 +99,7 @@ class Account:
         unanswered: by the name of a score that was asked for and is not known of all.
         refused: by the text form of a source, how many texts it left out, by reason.
         depths: how many queries were looked at to which depth, where each was only as deep as needed.
+        hopeless: for how many of these filters drop everything that the source may reach.
     """
 
     queries: int
@@ -116,6 +117,7 @@ class Account:
     unanswered: Mapping[str, Unanswered] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     depths: Mapping[int, int] = field(default_factory=dict)
+    hopeless: int = 0
 
     @cached_property
     def total(self) -> SourceRow:

@@ -96,6 +96,11 @@ def looked(account: Account) -> Iterator[str]:
             for depth, number in account.depths.items()
         )
         yield f"Looked at {each}: nothing deeper could have been handed out (mining.look=all looks at it too)."
+    if account.hopeless:
+        yield (
+            f"For {several(account.hopeless, 'query', 'queries')} of these, filters drop everything that the source "
+            "may reach; the rest of that was counted, not listed."
+        )
 
 
 def lists(account: Account) -> str:
