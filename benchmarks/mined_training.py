@@ -10,8 +10,8 @@ demo's splits, all functions in one corpus. ``--model`` is a name that nearfar t
 Every run starts from the same base model and sees the same training queries in batches of one size, as often, with the
 same schedule, warm-up, weight decay and limit of tokens, in float32; the last state of the model counts. All mined
 negatives come from one miner: the model that ``in-batch`` gives with the first seed, which searches the whole corpus.
-So two rounds, both sides mine with the same vectors, and the miner is the guide of ``theirs guided``. Filters are set by
-the share of candidates that they drop, on training queries alone. Each side takes the learning rate of two that is
+So two rounds, both sides mine with the same vectors, and the miner is the guide of ``theirs guided``. Filters are set
+by the share of candidates that they drop, on training queries alone. Each side takes the learning rate of two that is
 better on dev for its in-batch arm with the first seed. The arm that is called the best of a side is the best on dev.
 
 ``OUT/runs.jsonl`` has one line a run; what is there is not done again. ``--table`` compares what is there: test values
@@ -34,6 +34,7 @@ from mined_training_runs import ARMS, IN_BATCH, NEGATIVES, PLAIN, Arm, Row, Runs
 from sentence_transformers import SentenceTransformer
 
 from nearfar.api import mine
+from nearfar.config.mining import MiningOptions
 from nearfar.config.read import override, write_yaml
 from nearfar.config.run import EvaluationOptions, RunConfig
 from nearfar.data.docstrings import functions
@@ -135,7 +136,7 @@ class Negatives:
         if not arm.mined:
             return self.dataset
         filters = "[]" if arm.limit is None else self._filter(arm)
-        name = f"{arm.source}-{arm.limit}-{arm.removed:g}-{arm.suspects}"
+        name = f"{arm.source}-{arm.limit}-{'default' if arm.removed is None else f'{arm.removed:g}'}-{arm.suspects}"
         return with_mined(self.dataset, self._mined(name, arm, filters))
 
     def theirs(self) -> dict[str, list[str]]:
@@ -161,6 +162,8 @@ class Negatives:
     def _filter(self, arm: Arm) -> str:
         """A filter that drops a share of the candidates."""
         assert arm.limit is not None
+        if arm.removed is None:
+            return ", ".join(MiningOptions().filters)
         name = {"ratio": "Percent", "margin": "Margin"}[arm.limit]
         mild = {"ratio": 1e6, "margin": -1e6}[arm.limit]  # drops nothing, but has everything scored
         everything = replace(arm, suspects="forget")

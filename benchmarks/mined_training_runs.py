@@ -28,7 +28,7 @@ class Arm:
         ours: or that of sentence-transformers.
         source: what proposes candidates.
         limit: what the filter goes by, ``ratio`` or ``margin``; None: no filter.
-        removed: the share of all candidates that the filter drops.
+        removed: the share of all candidates that the filter drops; None for the default filter.
         suspects: ``ignore`` or ``forget`` what the filter dropped where it stands in a batch.
         mined: whether there are mined negatives at all.
         loss: of sentence-transformers: ``ranking`` or ``guided``.
@@ -38,7 +38,7 @@ class Arm:
     ours: bool = True
     source: str = "Dense"
     limit: str | None = None
-    removed: float = 0.0
+    removed: float | None = 0.0
     suspects: str = "forget"
     mined: bool = True
     loss: str = "ranking"
@@ -50,6 +50,7 @@ ARMS = {
     "theirs in-batch": Arm(ours=False, mined=False),
     UNFILTERED: Arm(),
     "theirs mined": Arm(ours=False),
+    "default": Arm(limit="ratio", removed=None, suspects="ignore"),
     "percent 1": Arm(limit="ratio", removed=0.01),
     "percent 1, ignored": Arm(limit="ratio", removed=0.01, suspects="ignore"),
     "hybrid, percent 1, ignored": Arm(source="Hybrid", limit="ratio", removed=0.01, suspects="ignore"),
@@ -58,7 +59,7 @@ ARMS = {
     "in-batch, both ways": Arm(mined=False, objective=BOTH_WAYS),
     "theirs guided": Arm(ours=False, loss="guided"),
 }
-"""The numbers are the percentages that filters drop."""
+"""Numbers are the percentages that filters drop; ``default`` is what ``nearfar mine`` does unless it is told else."""
 PLAIN = {True: IN_BATCH, False: "theirs in-batch"}
 """The arm of each side that decides about its learning rate."""
 

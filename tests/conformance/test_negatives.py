@@ -12,6 +12,7 @@ import pytest
 from nearfar.config.component import parse_component
 from nearfar.errors import ConfigError
 from nearfar.negatives.candidates import Reason
+from nearfar.negatives.filters.removing import Removing
 from nearfar.negatives.filters.scores import ScoreFilter
 from nearfar.negatives.parts import Filter, Relabel, Selection, Weight
 from nearfar.negatives.registry import described
@@ -26,7 +27,7 @@ WORKING = [
 EVERY = pytest.mark.parametrize(("kind", "name"), LISTED)
 EVERY_WORKING = pytest.mark.parametrize(("kind", "name"), WORKING)
 LISTS = pytest.mark.parametrize("pairs", [False, True])
-LOOKING_ASIDE = ("Noise", "Propensity")
+LOOKING_ASIDE = ("Noise", "Propensity", "Removing")
 """What these do to a query depends on other queries, by what they are for."""
 
 
@@ -141,7 +142,7 @@ def test_filters_and_selections_give_their_own_reason(kind, name):
         own = part.reason if isinstance(part, Filter) else Reason.BUDGET
         changed = part.apply(found, stuff).reason[found.kept]
         if isinstance(part, Filter | Selection):
-            unscored = {Reason.UNSCORED} if isinstance(part, ScoreFilter) else set()
+            unscored = {Reason.UNSCORED} if isinstance(part, ScoreFilter | Removing) else set()
             assert set(changed) <= {Reason.KEPT, own, *unscored}
 
 

@@ -31,6 +31,7 @@ def print_account(account: Mapping[str, Any]) -> None:
     console.print(_table(read, console.width >= _WIDE))
     about = (
         mining_words.lists(read),
+        *mining_words.settled(read),
         *mining_words.looked(read),
         *mining_words.made(read),
         *mining_words.refused(read),

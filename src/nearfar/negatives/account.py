@@ -53,6 +53,7 @@ def account(result: MiningResult, options: MiningOptions, sink: Sink = Silent())
         "made": len(result.material.made.texts),
         "refused": {source: dict(each) for source, each in zip(sources, result.refused, strict=True) if each},
         "unanswered": {name: dict(each) for name, each in result.unanswered.items()},
+        "settled": {str(part): str(each) for part, each in result.settled.items()},
         "asked": plan.selection.wanted,
         "list_sizes": {str(size): int(count) for size, count in enumerate(np.bincount(sizes)) if count},
         "funnel": funnel(candidates, sources),

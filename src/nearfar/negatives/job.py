@@ -112,6 +112,7 @@ def run_job(
         dataset=dataset, queries=queries, closure=closure, store=store, seed=options.seed, services=services
     )
     result = mine(material, plan, options, place.folder, f"{stamp['data']} {stamp['model']}", sink)
+    plan = result.plan
     check_not_empty(result.candidates, plan.filters, result.material)
     if doubt := doubts(result.candidates, plan.filters, result.material):
         sink.emit(Message(text=doubt, level="warning"))

@@ -125,8 +125,8 @@ class Looking:
     suspects: int
     plan: Plan
     material: Material
-    _settled: list[Candidates] = field(default_factory=list)
-    _depths: dict[int, int] = field(default_factory=dict)
+    _settled: list[Candidates] = field(default_factory=list, init=False)
+    _depths: dict[int, int] = field(default_factory=dict, init=False)
 
     def looked(self) -> Looked:
         """The candidates of all queries. Which levels a query skips, its list does not tell."""

@@ -11,6 +11,8 @@ from nearfar.encoders.locate import locate
 from nearfar.errors import ConfigError, did_you_mean
 from nearfar.events import Silent, Sink
 from nearfar.negatives.candidates import SOURCE, Candidates, Positives, named
+from nearfar.negatives.filters.removing import Removing
+from nearfar.negatives.filters.scores import ScoreFilter
 from nearfar.negatives.material import Material
 from nearfar.negatives.parts import Filter, Part, Relabel, Scorer, Selection, Source, Weight
 from nearfar.negatives.registry import (
@@ -94,6 +96,10 @@ class Plan:
         stages = [*chosen, *judged] if self.select_first else [*judged, *chosen]
         yield from (part for part in (*stages, *self.weights) if part is not None)
 
+    def with_settled(self, settled: Mapping[Filter, ScoreFilter]) -> "Plan":
+        """The same with filters as they were settled."""
+        return replace(self, filters=tuple(settled.get(part, part) for part in self.filters))
+
     @property
     def searches(self) -> tuple[Dense, ...]:
         """Every search by vectors, also those within another source."""
@@ -142,6 +148,7 @@ class Scoring:
         models: for each source the model by whose vectors it has searched, None for one that has not.
         sink: takes progress.
         unanswered: by score, how many candidates and positives that it was asked for have none.
+        settled: the filters whose limit candidates have given, and what they are then.
     """
 
     material: Material
@@ -149,6 +156,7 @@ class Scoring:
     models: Sequence[str | None] = ()
     sink: Sink = field(default_factory=Silent)
     unanswered: dict[str, dict[str, int]] = field(default_factory=dict)
+    settled: dict[Filter, ScoreFilter] = field(default_factory=dict)
 
     def after(self, parts: Iterable[Part], candidates: Candidates) -> Candidates:
         """The candidates after some parts, each of which has the scores it goes by."""
@@ -156,6 +164,8 @@ class Scoring:
             for name in part.asks:
                 if name not in candidates.scores:
                     candidates = self.scored(name, candidates)
+            if isinstance(part, Removing):
+                self.settled[part] = part = part.settled(candidates)
             candidates = part.apply(candidates, self.material)  # type: ignore[attr-defined]
         return candidates
 

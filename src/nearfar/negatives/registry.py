@@ -11,6 +11,7 @@ from nearfar.errors import ConfigError
 from nearfar.negatives.filters.consistency import Consistency
 from nearfar.negatives.filters.contamination import Contaminated
 from nearfar.negatives.filters.noise import Noise
+from nearfar.negatives.filters.removing import Removing
 from nearfar.negatives.filters.scores import Absolute, AtLeast, BelowCrossEncoder, Guide, Judge, Margin, Percent
 from nearfar.negatives.parts import Filter, Relabel, Scorer, Selection, Source, Weight
 from nearfar.negatives.relabel import DropQuery, ToPositive
@@ -58,6 +59,7 @@ FILTERS: dict[str, Registered[Filter]] = {
     "Margin": Registered(Margin, "NV-Retriever", "2407.15831"),
     "Absolute": Registered(Absolute, "NV-Retriever", "2407.15831"),
     "AtLeast": Registered(AtLeast),
+    "Removing": Registered(Removing),
     "Window": Registered(Window),
     "Guide": Registered(Guide, "GISTEmbed", "2402.16829"),
     "BelowCrossEncoder": Registered(BelowCrossEncoder, "RocketQA", "2010.08191"),

@@ -28,7 +28,7 @@ from nearfar.negatives.gather import gathered
 from nearfar.negatives.lists import by_pair, from_sources
 from nearfar.negatives.looking import Looking, depths, limits
 from nearfar.negatives.material import Made, Material
-from nearfar.negatives.parts import Proposed, Source
+from nearfar.negatives.parts import Filter, Proposed, Source
 from nearfar.negatives.plan import Plan, Scoring
 from nearfar.negatives.sources.retrieved import Dense
 from nearfar.types import Hits
@@ -44,9 +44,10 @@ class MiningResult:
     Attributes:
         material: what it was about, with the texts that sources made.
         candidates: every row, with its reason.
-        plan: the parts.
+        plan: the parts, with filters as candidates settled them.
         refused: for each source, how many texts it did not take, by reason.
         unanswered: by score, how many candidates and positives that it was asked for have none.
+        settled: the filters whose limit candidates gave, and what they were then.
         depths: how many queries were looked at to which depth, where that was as deep as needed.
         hopeless: for how many of these filters drop everything that the source may reach.
     """
@@ -56,6 +57,7 @@ class MiningResult:
     plan: Plan
     refused: tuple[Mapping[str, int], ...] = ()
     unanswered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    settled: Mapping[Filter, Filter] = field(default_factory=dict)
     depths: Mapping[int, int] = field(default_factory=dict)
     hopeless: int = 0
 
@@ -145,12 +147,14 @@ def _all(material: Material, plan: Plan, options: MiningOptions, folder: Path, k
     positives = material.closure.positives.about(material.queries)
     models = [source.model if isinstance(source, Dense) else None for source in plan.sources]
     scoring = Scoring(material, plan.scorers, models, sink)
+    found = scoring.after(plan.parts(), _candidates(material, material.queries, hits, positives, options))
     return MiningResult(
         material=material,
-        candidates=scoring.after(plan.parts(), _candidates(material, material.queries, hits, positives, options)),
-        plan=plan,
+        candidates=found,
+        plan=plan.with_settled(scoring.settled),
         refused=tuple(each.refused for each in proposed),
         unanswered=scoring.unanswered,
+        settled=scoring.settled,
     )
 
 

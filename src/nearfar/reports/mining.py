@@ -71,7 +71,12 @@ def render(run: MiningRun, name: str) -> str:
         figures=drawn,
         headline=mining_words.headline(account),
         lede=[mining_words.funnel(account), *mining_words.made(account), mining_words.estimate(account)],
-        remarks=[*mining_words.looked(account), *mining_words.unanswered(account), *mining_words.refused(account)],
+        remarks=[
+            *mining_words.settled(account),
+            *mining_words.looked(account),
+            *mining_words.unanswered(account),
+            *mining_words.refused(account),
+        ],
         reasons=list(reason_rows(account)),
         groups=[(group, _style(reasons[0])) for group, reasons in GROUPS.items() if account.total.group(group)],
         lists=mining_words.lists(account),

@@ -98,6 +98,7 @@ class Account:
         asked: negatives of a list when there are enough; None when the account does not say.
         unanswered: by the name of a score that was asked for and is not known of all.
         refused: by the text form of a source, how many texts it left out, by reason.
+        settled: by the text form of a filter whose limit candidates gave, what it was then.
         depths: how many queries were looked at to which depth, where each was only as deep as needed.
         hopeless: for how many of these filters drop everything that the source may reach.
     """
@@ -116,6 +117,7 @@ class Account:
     asked: int | None = None
     unanswered: Mapping[str, Unanswered] = field(default_factory=dict)
     refused: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    settled: Mapping[str, str] = field(default_factory=dict)
     depths: Mapping[int, int] = field(default_factory=dict)
     hopeless: int = 0
 

@@ -88,6 +88,12 @@ def refused(account: Account) -> Iterator[str]:
         yield f"{source} left out {several(sum(reasons.values()), 'text')}: {listed}."
 
 
+def settled(account: Account) -> Iterator[str]:
+    """For each filter that was set by what it drops, what it was then."""
+    for part, found in account.settled.items():
+        yield f"{part} was {found} here."
+
+
 def looked(account: Account) -> Iterator[str]:
     """How deep each query was looked at, where that was only as deep as needed."""
     if account.depths:
