@@ -15,6 +15,7 @@ IN_BATCH, UNFILTERED = "in-batch", "unfiltered"
 CONTROLS = (IN_BATCH, UNFILTERED)
 ONE_WAY = "InfoNCE(temperature=0.05)"
 BOTH_WAYS = "InfoNCE(temperature=0.05, directions=symmetric)"
+HARDNESS = "HardnessWeighted(temperature=0.05)"
 NEGATIVES = 4
 
 Row = dict[str, Any]
@@ -51,6 +52,7 @@ ARMS = {
     UNFILTERED: Arm(),
     "theirs mined": Arm(ours=False),
     "default": Arm(limit="ratio", removed=None, suspects="ignore"),
+    "default, hardness": Arm(limit="ratio", removed=None, suspects="ignore", objective=HARDNESS),
     "percent 1": Arm(limit="ratio", removed=0.01),
     "percent 1, ignored": Arm(limit="ratio", removed=0.01, suspects="ignore"),
     "hybrid, percent 1, ignored": Arm(source="Hybrid", limit="ratio", removed=0.01, suspects="ignore"),

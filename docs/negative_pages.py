@@ -6,7 +6,6 @@ from objective_pages import GENERATED, row
 
 from nearfar.config.component import Component
 from nearfar.negatives.candidates import Reason
-from nearfar.negatives.parts import Filter
 from nearfar.negatives.reasons import REASONS
 from nearfar.negatives.registry import METHODS, Registered, described
 from nearfar.retrieval.kinds import KINDS as INDEXES
@@ -51,7 +50,8 @@ def _table(known: Mapping[str, Registered[Component]]) -> str:
         settings = ", ".join(
             f"`{key}`" if default is ... else f"`{key}={_plain(default)}`" for key, default in each.settings.items()
         )
-        reason = f" Reason `{each.make.reason.name.lower()}`." if issubclass(each.make, Filter) else ""
+        own = getattr(each.make, "reason", None)  # a filter around another has that of the other
+        reason = f" Reason `{own.name.lower()}`." if isinstance(own, Reason) else ""
         rows.append(row(f"`{name}`", each.summary + reason, settings, _paper(each)))
     return "\n".join(rows)
 

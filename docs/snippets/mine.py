@@ -1,15 +1,14 @@
 import nearfar
 
-for ratio in (0.95, 0.8, 0.6):
-    result = nearfar.mine(
+for share in (0.01, 0.1, 0.5):
+    account = nearfar.mine(
         "pairs.jsonl",
         model="static:tokenizer.json?dim=64",
-        out=f"runs/ratio-{ratio}",
-        settings=[f"mining.filters=Percent(ratio={ratio})"],
+        out=f"runs/share-{share}",
+        settings=[f"mining.filters=Removing(share={share})"],
         cache="vectors",
         workers=1,
-    )
-    account = result.account
-    dropped = sum(source["dropped"].get("percent", 0) for source in account["funnel"])
-    share, left = dropped / account["candidates"], account["queries_with_negatives"]
-    print(f"ratio {ratio}: {share:.0%} dropped, {left} of {account['queries']} queries have negatives")
+    ).account
+    (limit,) = account["settled"].values()
+    left = account["queries_with_negatives"]
+    print(f"{limit} drops {share:.0%}: {left} of {account['queries']} queries have negatives")

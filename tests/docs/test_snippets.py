@@ -76,7 +76,7 @@ PRINTED = {
     "mine-train.sh": ("tuned - base", "runs/harder/model"),
     "mine-export.sh": ("written to tuples.jsonl",),
     "mine-refresh.sh": ("tuned - base", "runs/refreshed/model"),
-    "mine.py": ("ratio 0.95: ", "queries have negatives"),
+    "mine.py": (" drops 10%: ", "queries have negatives"),
     "compare.sh": ("group", "both ways", "Covers the choice of test queries and training again (3 seeds"),
     "compare.py": ("random minus words: ", "may be luck"),
     "audit.sh": ("240 queries", "written to runs/audited", "Leaks and contamination between splits"),
