@@ -78,6 +78,24 @@ def test_search_is_that_of_the_whole_corpus(tmp_path, monkeypatch):
             assert np.array_equal(found.scores, expected.scores)
 
 
+def test_what_is_counted_above_a_limit_is_added_up_over_pieces_and_kept(data, tmp_path):
+    store = a_store(data, tmp_path)
+    full = store.search("", 100, "Exact").scores
+    limit, some = full[:, 40].copy(), np.array([1, 4, 19])
+    found = store.search("", 5, "Exact", above=limit)
+    assert (found.above <= 40).all()
+    assert (found.above > 20).all()
+    assert np.array_equal(found.scores, full[:, :5])
+    again = a_store(data, tmp_path).search("", 5, "Exact", above=limit)
+    assert np.array_equal(again.above, found.above)
+    part = store.search("", 5, "Exact", among=some, above=limit[some])
+    assert (part.above <= 40).all()
+    assert np.array_equal(part.documents, found.documents[some])
+    higher = store.search("", 5, "Exact", above=np.full(len(limit), np.inf, dtype=np.float32))
+    assert not higher.above.any()
+    assert store.search("", 5, "Exact").above is None
+
+
 @pytest.mark.slow
 def test_several_processes_write_the_same_bytes(data, tmp_path):
     model = ModelName(name=TINY, device="cpu", precision="bfloat16")

@@ -182,6 +182,8 @@ def test_what_cannot_be_searched_is_refused():
         search(left, left, 1, tie_order=np.arange(3))
     with pytest.raises(ShapeError, match="one entry for each of the 2 queries, it has 1"):
         search(left, left, 1, exclude=np.array([0]))
+    with pytest.raises(ShapeError, match="one score for each of the 2 queries, it has 3"):
+        search(left, left, 1, above=np.zeros(3, np.float32))
     with pytest.raises(DataError, match="it holds 2 at query 1"):
         search(left, left, 1, exclude=np.array([-1, 2]))
 
