@@ -24,17 +24,16 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as parquet
 import torch
-from mined_training_runs import ARMS, IN_BATCH, NEGATIVES, PLAIN, Arm, Row, Runs, summaries, table, value_that_drops
+from mined_training_runs import ARMS, IN_BATCH, NEGATIVES, PLAIN, Arm, Row, Runs, filters_of, summaries, table
 from sentence_transformers import SentenceTransformer
 
 from nearfar.api import mine
-from nearfar.config.mining import MiningOptions
 from nearfar.config.read import override, write_yaml
 from nearfar.config.run import EvaluationOptions, RunConfig
 from nearfar.data.docstrings import functions
@@ -135,9 +134,7 @@ class Negatives:
         """The tables with the negatives of an arm."""
         if not arm.mined:
             return self.dataset
-        filters = "[]" if arm.limit is None else self._filter(arm)
-        name = f"{arm.source}-{arm.limit}-{'default' if arm.removed is None else f'{arm.removed:g}'}-{arm.suspects}"
-        return with_mined(self.dataset, self._mined(name, arm, filters))
+        return with_mined(self.dataset, self._mined(arm))
 
     def theirs(self) -> dict[str, list[str]]:
         """Columns of tuples, as ``mine_hard_negatives`` gives them."""
@@ -159,22 +156,12 @@ class Negatives:
         columns: dict[str, list[str]] = parquet.read_table(path).to_pydict()
         return columns
 
-    def _filter(self, arm: Arm) -> str:
-        """A filter that drops a share of the candidates."""
-        assert arm.limit is not None
-        if arm.removed is None:
-            return ", ".join(MiningOptions().filters)
-        name = {"ratio": "Percent", "margin": "Margin"}[arm.limit]
-        mild = {"ratio": 1e6, "margin": -1e6}[arm.limit]  # drops nothing, but has everything scored
-        everything = replace(arm, suspects="forget")
-        folder = self._mined(f"{arm.source}-{arm.limit}-scored", everything, f"{name}({arm.limit}={mild})")
-        return f"{name}({arm.limit}={value_that_drops(arm.removed, arm.limit, *scores_of(folder))})"
-
-    def _mined(self, name: str, arm: Arm, filters: str) -> Path:
+    def _mined(self, arm: Arm) -> Path:
         """The folder of a job."""
+        name = f"{arm.source}-{arm.filter}-{'default' if arm.removed is None else f'{arm.removed:g}'}-{arm.suspects}"
         settings = (
             f"mining.sources={arm.source}(depth={DEPTH})",
-            f"mining.filters={filters}",
+            f"mining.filters={filters_of(arm)}",
             f"mining.select=Top(count={NEGATIVES})",
             f"mining.suspects={arm.suspects}",
             *(() if self.setting.max_length is None else (f"model.max_length={self.setting.max_length}",)),
@@ -191,14 +178,6 @@ class Negatives:
             resume=started,
             sink=Silent(),
         ).folder
-
-
-def scores_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The scores of all candidates that are no positives, and beside each the lowest of its query's positives."""
-    found = parquet.read_table(folder / "candidates.parquet", columns=["query_id", "teacher", "reason"]).to_pandas()
-    found = found[~found["reason"].isin(["positive", "duplicate", "self"])]
-    lowest = parquet.read_table(folder / "positives.parquet").to_pandas().groupby("query_id")["teacher"].min()
-    return found["teacher"].to_numpy(), lowest.loc[found["query_id"].astype(str)].to_numpy()
 
 
 def pairs_of(dataset: Dataset) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfar.config.mining import MiningOptions
 from nearfar.statistics.paired import compare
 
 IN_BATCH, UNFILTERED = "in-batch", "unfiltered"
@@ -28,7 +29,7 @@ class Arm:
     Attributes:
         ours: or that of sentence-transformers.
         source: what proposes candidates.
-        limit: what the filter goes by, ``ratio`` or ``margin``; None: no filter.
+        filter: by name; None: no filter.
         removed: the share of all candidates that the filter drops; None for the default filter.
         suspects: ``ignore`` or ``forget`` what the filter dropped where it stands in a batch.
         mined: whether there are mined negatives at all.
@@ -38,7 +39,7 @@ class Arm:
 
     ours: bool = True
     source: str = "Dense"
-    limit: str | None = None
+    filter: str | None = None
     removed: float | None = 0.0
     suspects: str = "forget"
     mined: bool = True
@@ -51,13 +52,13 @@ ARMS = {
     "theirs in-batch": Arm(ours=False, mined=False),
     UNFILTERED: Arm(),
     "theirs mined": Arm(ours=False),
-    "default": Arm(limit="ratio", removed=None, suspects="ignore"),
-    "default, hardness": Arm(limit="ratio", removed=None, suspects="ignore", objective=HARDNESS),
-    "percent 1": Arm(limit="ratio", removed=0.01),
-    "percent 1, ignored": Arm(limit="ratio", removed=0.01, suspects="ignore"),
-    "hybrid, percent 1, ignored": Arm(source="Hybrid", limit="ratio", removed=0.01, suspects="ignore"),
-    "percent 5": Arm(limit="ratio", removed=0.05),
-    "margin 1": Arm(limit="margin", removed=0.01),
+    "default": Arm(filter="Percent", removed=None, suspects="ignore"),
+    "default, hardness": Arm(filter="Percent", removed=None, suspects="ignore", objective=HARDNESS),
+    "percent 1": Arm(filter="Percent", removed=0.01),
+    "percent 1, ignored": Arm(filter="Percent", removed=0.01, suspects="ignore"),
+    "hybrid, percent 1, ignored": Arm(source="Hybrid", filter="Percent", removed=0.01, suspects="ignore"),
+    "percent 5": Arm(filter="Percent", removed=0.05),
+    "margin 1": Arm(filter="Margin", removed=0.01),
     "in-batch, both ways": Arm(mined=False, objective=BOTH_WAYS),
     "theirs guided": Arm(ours=False, loss="guided"),
 }
@@ -66,12 +67,14 @@ PLAIN = {True: IN_BATCH, False: "theirs in-batch"}
 """The arm of each side that decides about its learning rate."""
 
 
-def value_that_drops(share: float, limit: str, scores: np.ndarray, references: np.ndarray) -> float:
-    """The ratio or margin by which a filter drops a share of candidates, given the scores of their positives."""
-    below = references - scores
-    if limit == "margin":
-        return round(float(np.quantile(below, share)), 4)
-    return round(float(np.quantile(1 - below / np.abs(references), 1 - share)), 4)
+def filters_of(arm: Arm) -> str:
+    """The setting ``mining.filters`` of an arm."""
+    if arm.filter is None:
+        return "[]"
+    if arm.removed is None:
+        (default,) = MiningOptions().filters
+        return default
+    return f"Removing(share={arm.removed:g}, filter={arm.filter})"
 
 
 class Runs:

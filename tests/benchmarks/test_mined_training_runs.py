@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nearfar.negatives.registry import parse_filter
+
 FILE = Path(__file__).parents[2] / "benchmarks" / "mined_training_runs.py"
 
 
@@ -40,18 +42,14 @@ def runs(runs_module, tmp_path):
     return found
 
 
-@pytest.mark.parametrize(
-    ("limit", "share", "expected"),
-    [("margin", 0.25, 0.1), ("margin", 0.5, 0.2), ("ratio", 0.25, 0.8), ("ratio", 0.5, 0.6), ("ratio", 0.0, 1.0)],
-)
-def test_the_value_that_drops_a_share(runs_module, limit, share, expected):
-    scores = np.array([0.5, 0.4, 0.3, 0.2, 0.1])
-    assert runs_module.value_that_drops(share, limit, scores, np.full(5, 0.5)) == pytest.approx(expected)
-
-
-def test_a_ratio_is_of_the_size_of_a_score_below_zero(runs_module):
-    found = runs_module.value_that_drops(0.0, "ratio", np.array([-0.6, -0.8]), np.array([-0.5, -0.5]))
-    assert found == pytest.approx(0.8)  # -0.6 is a fifth of the size below -0.5
+def test_every_arm_names_filters_that_there_are(runs_module):
+    found = {name: runs_module.filters_of(arm) for name, arm in runs_module.ARMS.items()}
+    assert found["unfiltered"] == "[]"
+    assert found["default"] == "Percent(ratio=0.95)"
+    assert found["percent 1"] == "Removing(share=0.01, filter=Percent)"
+    assert found["margin 1"] == "Removing(share=0.01, filter=Margin)"
+    for text in found.values():
+        assert text == "[]" or parse_filter(text)
 
 
 def test_runs_are_kept_and_found(runs, runs_module):

@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as compute
 
 from nearfar.data.tables import Dataset
 
@@ -33,5 +32,7 @@ def data_hash(dataset: Dataset) -> str:
 
 def _joined(texts: pa.LargeStringArray) -> pa.Buffer:
     """Texts with zeros between them."""
+    import pyarrow.compute as compute  # a tenth of a second, which only reading data should cost
+
     whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], type=pa.int32()), texts)
     return compute.binary_join(whole, pa.scalar("\0", type=pa.large_string()))[0].as_buffer()

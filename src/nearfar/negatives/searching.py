@@ -6,7 +6,7 @@ however the corpus is cut and whatever the number of threads.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,16 @@ class Search:
     device: str = "cpu"
     index: Path | None = None
     above: Float32[np.ndarray, " asked"] | None = None
+
+    def part(self, asked: slice, rows: slice) -> "Search":
+        """The same for some of the queries, in some of the documents."""
+        return replace(
+            self,
+            asked=self.asked[asked],
+            rows=self.rows[rows],
+            tie_order=self.tie_order[rows],
+            above=None if self.above is None else self.above[asked],
+        )
 
     def run(self, sink: Sink = Silent()) -> np.ndarray:
         """The best of the documents for each query as ``packed`` has them, documents as places in ``rows``."""

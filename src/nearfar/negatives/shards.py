@@ -95,11 +95,11 @@ def computed(
     Raises:
         ResourceError: when something cannot be written or read back.
     """
-    kept = _read(folder, _WHOLE)
+    kept = read_back(folder)
     if kept is not None:
         return kept
     with alone(folder, sink):
-        kept = _read(folder, _WHOLE)  # another process may have been faster
+        kept = read_back(folder)  # another process may have been faster
         if kept is not None:
             return kept
         write_json(folder / "key.json", key)

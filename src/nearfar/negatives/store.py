@@ -5,9 +5,10 @@ and texts; for hits the vectors themselves. So nothing stale is ever taken, and 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ class KeptVectors:
             ConfigError: as ``vectors``; so are the other errors.
         """
         expected = self._identity(model)
-        kept = self._kept(model, expected, Role.DOCUMENT, lambda first, last: texts[first:last], len(texts), sink)
+        wanted = self._wanted(expected, Role.DOCUMENT, lambda first, last: texts[first:last], len(texts))
+        kept = self._kept(model, expected, wanted, sink)
         self._opened.clear()
         return kept.array
 
@@ -144,23 +146,25 @@ class KeptVectors:
             folder = self._index_folder(expected, documents, index)
         corpus = list(blocks(count, DOCUMENTS if folder is None else count))
         most = HITS // depth if folder is not None else min(HITS // depth, PAIRS // corpus[0][1])
-        asked = [slice(*block) for block in blocks(len(among), max(1, most))]
+        whole = Search(
+            queries=queries.path,
+            documents=documents.path,
+            asked=among,
+            rows=self._corpus.rows,
+            tie_order=self._corpus.tie_order,
+            depth=depth,
+            similarity=expected.similarity,
+            device=expected.device,
+            index=folder,
+            above=above,
+        )
         kept = computed(
             folder_of(self._folder, "hits", key),
             key,
             len(among),
             [
-                self._search(
-                    expected,
-                    queries,
-                    documents,
-                    among[block],
-                    piece,
-                    depth,
-                    folder,
-                    None if above is None else above[block],
-                )
-                for block in asked
+                Shard(size=piece[1] - piece[0], task=partial(whole.part, slice(*block), slice(*piece)))
+                for block in blocks(len(among), max(1, most))
                 for piece in corpus
             ],
             lambda parts: self._merged(parts, corpus, depth),
@@ -199,36 +203,6 @@ class KeptVectors:
         }
         return folder_of(self._folder, "index", key)
 
-    def _search(
-        self,
-        expected: Identity,
-        queries: Kept,
-        documents: Kept,
-        block: Int64[np.ndarray, " asked"],
-        piece: tuple[int, int],
-        depth: int,
-        index: Path | None,
-        above: Float32[np.ndarray, " asked"] | None,
-    ) -> Shard:
-        """The search of a block of queries in a piece of the corpus."""
-        rows = slice(*piece)
-
-        def task() -> Search:
-            return Search(
-                queries=queries.path,
-                documents=documents.path,
-                asked=block,
-                rows=self._corpus.rows[rows],
-                tie_order=self._corpus.tie_order[rows],
-                depth=depth,
-                similarity=expected.similarity,
-                device=expected.device,
-                index=index,
-                above=above,
-            )
-
-        return Shard(size=piece[1] - piece[0], task=task)
-
     def _merged(
         self, parts: Sequence[np.ndarray], corpus: Sequence[tuple[int, int]], depth: int
     ) -> Iterator[np.ndarray]:
@@ -252,11 +226,15 @@ class KeptVectors:
         """What a model is, and its vectors of queries and documents."""
         expected = self._identity(model)
         missing = [role for role in (Role.DOCUMENT, Role.QUERY) if (expected, role) not in self._sides]
+
+        def look_up(role: Role) -> tuple[_Wanted, Kept | None]:
+            wanted = self._wanted(expected, role, *self._table(role))
+            return wanted, read_back(wanted.folder)
+
         with ThreadPoolExecutor(2) as both:  # to see that a file is whole takes as long as to read it
-            there = list(both.map(lambda role: read_back(self._place(expected, role, *self._table(role))[0]), missing))
-        for role, kept in zip(missing, there, strict=True):
-            kept = kept or self._kept(model, expected, role, *self._table(role), sink)
-            self._sides[expected, role] = kept
+            found = list(both.map(look_up, missing))
+        for wanted, kept in found:
+            self._sides[expected, wanted.role] = kept or self._kept(model, expected, wanted, sink)
         self._opened.clear()
         return expected, self._sides[expected, Role.QUERY], self._sides[expected, Role.DOCUMENT]
 
@@ -268,23 +246,22 @@ class KeptVectors:
             texts, rows = self._dataset.queries, self._queries
         return lambda first, last: texts.take(rows[first:last]), len(rows)
 
-    def _place(self, expected: Identity, role: Role, read: Read, count: int) -> tuple[Path, dict[str, Any]]:
-        """The folder of the vectors of some texts, and the key that it has its name from."""
+    def _wanted(self, expected: Identity, role: Role, read: Read, count: int) -> "_Wanted":
+        """The vectors of some texts, whether or not they are there."""
         key = {**asdict(expected), "role": str(role), "texts": _texts_hash(read, count), "window": TEXTS}
-        return folder_of(self._folder, role, key), key
+        return _Wanted(role=role, read=read, count=count, key=key, folder=folder_of(self._folder, role, key))
 
-    def _kept(self, model: str, expected: Identity, role: Role, read: Read, count: int, sink: Sink) -> Kept:
-        """The vectors of some texts."""
-        folder, key = self._place(expected, role, read, count)
+    def _kept(self, model: str, expected: Identity, wanted: "_Wanted", sink: Sink) -> Kept:
+        """The vectors, which are computed where they are not there."""
         return computed(
-            folder,
-            key,
-            count,
-            [self._encode(model, expected, role, read, *block) for block in blocks(count, TEXTS)],
+            wanted.folder,
+            wanted.key,
+            wanted.count,
+            [self._encode(model, expected, wanted.role, wanted.read, *block) for block in blocks(wanted.count, TEXTS)],
             lambda parts: parts,
             self._engine,
             sink,
-            "Encoding queries" if role is Role.QUERY else "Encoding documents",
+            "Encoding queries" if wanted.role is Role.QUERY else "Encoding documents",
         )
 
     def _encode(self, model: str, expected: Identity, role: Role, read: Read, first: int, last: int) -> Shard:
@@ -323,6 +300,17 @@ class KeptVectors:
             if not isinstance(named, ModelName):
                 self._identities[model] = identity(encoder, self._threads)
         return self._identities[model]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Wanted:
+    """Vectors of so many texts, and the folder that has its name from all that they follow from."""
+
+    role: Role
+    read: Read
+    count: int
+    key: Mapping[str, Any]
+    folder: Path
 
 
 def _texts_hash(read: Read, count: int) -> str:

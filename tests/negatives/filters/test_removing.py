@@ -1,5 +1,7 @@
 """A filter that is set by the share that it drops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,19 @@ def test_it_drops_about_the_share_that_was_asked_for_and_hardly_more(share, part
     dropped = (found.kept & ~after.kept).sum()
     unknown = (found.kept & ~known).sum()
     assert dropped <= max(share * found.kept.sum(), unknown) + 1e-9
+    assert dropped >= max(share * found.kept.sum() - 0.01 * known.sum() - 1, unknown)
     assert set(np.unique(after.reason[found.kept])) <= {Reason.KEPT, removing.reason, Reason.UNSCORED}
+
+
+def test_a_ratio_is_of_the_size_of_a_score_below_zero():
+    about, found = job(1)
+    found, known = found.take(np.arange(2)), found.positives
+    below = known.with_scores("odd", np.full(len(known), -0.5, dtype=np.float32))
+    found = replace(found.with_scores("odd", np.array([-0.6, -0.8], dtype=np.float32)), positives=below)
+    found = replace(found, reason=np.zeros(2, dtype=np.int8))
+    assert Percent(by="odd").edges(found) == pytest.approx([0.8, 0.4])  # -0.6 is a fifth of the size of -0.5 below it
+    for share, reasons in ((0.0, [Reason.KEPT] * 2), (0.5, [Reason.PERCENT, Reason.KEPT])):
+        assert Removing(share=share, filter=Percent(by="odd")).apply(found, about).reason.tolist() == reasons
 
 
 def test_a_job_says_which_limit_it_was(tmp_path):
