@@ -19,8 +19,8 @@ _MILDER = 0.5
 """What a proposal drops, as a share of what the filter drops."""
 _DOUBTED = 0.5
 """The share of queries without a negative above which a job is doubted."""
-_LOST = 0.01
-"""The share of candidates by which a proposal may differ, so that it is a short number."""
+_LOST, _SPARED = 0.01, 0.02
+"""The share of all candidates, and of those to drop, by which a proposal may drop less, to be a short number."""
 _DIGITS = 12
 """After so many digits a short number is not looked for any more."""
 
@@ -59,7 +59,8 @@ def propose(part: ScoreFilter, rate: float, candidates: Candidates) -> ScoreFilt
     """The filter with the value of its setting that drops a share of the candidates that are kept.
 
     The value is a quantile of the values at which each candidate is at its limit, with as few digits as drop at most a
-    hundredth of the candidates less. Many equal scores can make it differ from the share; ``removal`` measures.
+    hundredth of the candidates less, and a fiftieth of those that are to be dropped. Many equal scores can make it
+    differ from the share; ``removal`` measures.
 
     Args:
         part: the filter; its setting is ignored.
@@ -79,7 +80,7 @@ def propose(part: ScoreFilter, rate: float, candidates: Candidates) -> ScoreFilt
     lost = len(edges) - len(known) if part.unscored == "drop" else 0
     many = min(max(int(rate * len(edges)) - lost, 0), len(known) - 1)
     value = float(known[many if part.stricter > 0 else len(known) - 1 - many])
-    return part.at(_rounded(value, known, part.stricter))
+    return part.at(_rounded(value, known, part.stricter, min(_LOST * len(known), _SPARED * many)))
 
 
 def check_not_empty(candidates: Candidates, filters: Sequence[Filter], material: Material) -> None:
@@ -162,14 +163,14 @@ def _advice(part: Filter, before: Candidates, material: Material) -> str:
     return f"{milder} would drop {_percent(removal(milder, before, material).removed)} of what reached it."
 
 
-def _rounded(value: float, edges: Float64[np.ndarray, " edge"], stricter: int) -> float:
-    """The value with few digits, in the direction that drops less; hardly any of the sorted edges is in between."""
+def _rounded(value: float, edges: Float64[np.ndarray, " edge"], stricter: int, most: float) -> float:
+    """The value with few digits, in the direction that drops less; at most so many sorted edges are in between."""
     side: Literal["left", "right"] = "left" if stricter > 0 else "right"
     place = int(np.searchsorted(edges, value, side))
     for digits in range(_DIGITS):
         scale = 10.0**digits
         rounded = round((math.floor if stricter > 0 else math.ceil)(value * scale) / scale, digits)
-        if abs(int(np.searchsorted(edges, rounded, side)) - place) <= _LOST * len(edges):
+        if abs(int(np.searchsorted(edges, rounded, side)) - place) <= most:
             return rounded
     return value
 
